@@ -1,0 +1,70 @@
+# What people and CI do with this checkout. The lock files were made for Python 3.11.
+
+PYTHON ?= $(shell for p in python3.11 python3; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+CLIENT := crds==14.0.3
+BIN := .venv/bin
+# pip's warnings are about the machine's own settings; its errors are shown.
+INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --require-hashes
+COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
+    --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.PHONY: help setup setup-dev demo test lint format bench client lock clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/setup.stamp ## Make .venv with what a run needs, and byte code of the package.
+	@$(BIN)/python -m compileall -q crdscache
+
+setup-dev: setup .venv/setup-dev.stamp ## Add what tests, lint and lock need.
+
+demo: setup ## Sync a small cache from a demo server, and show how it heals, in under a minute.
+	@$(BIN)/python -B -m demo.tour
+
+test: lint ## Run lint, then all tests (one of them: make test ARGS='-k words').
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: setup-dev ## Check style, types, imports and the workflow.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict crdscache demo
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/snakefmt --check Snakefile rules
+	CRDS_PATH="$(CURDIR)/.venv/lint-cache" CRDS_OBSERVATORY=hst $(BIN)/snakemake --lint
+
+format: setup-dev ## Format all code.
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile rules
+
+bench: setup-dev client ## Measure every figure that we claim.
+	@set -e; for program in benchmarks/bench_*.py; do \
+	    echo "== $$program"; PYTHONPATH=. $(BIN)/python "$$program"; done
+
+client: .venv-client/setup.stamp ## Install the missions' own client, which tests and benchmarks compare with.
+
+lock: setup-dev ## Write the lock files anew (later versions: make lock ARGS=--upgrade).
+	$(COMPILE) $(ARGS) --output-file=requirements.lock requirements.in
+	$(COMPILE) $(ARGS) --output-file=requirements-dev.lock requirements-dev.in
+
+clean: ## Remove all that was made here.
+	rm -rf .venv .venv-client .hypothesis .snakemake .*_cache demo/run
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/setup.stamp: requirements.lock
+	@echo "Installing what a run needs into .venv (half a minute)"
+	@$(or $(PYTHON),$(error Python 3.11 or later is needed: make setup PYTHON=/path/to/python3.11)) -m venv .venv
+	@$(INSTALL) -r requirements.lock
+	@touch $@
+
+.venv/setup-dev.stamp: requirements-dev.lock .venv/setup.stamp
+	@echo "Installing what tests and lint need into .venv (half a minute)"
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+.venv-client/setup.stamp: Makefile
+	@echo "Installing $(CLIENT) into .venv-client (a minute)"
+	@$(PYTHON) -m venv .venv-client
+	@.venv-client/bin/python -m pip install -qq --no-input --disable-pip-version-check $(CLIENT)
+	@touch $@

@@ -1,0 +1,1 @@
+"""The disk: where files lie, how they are published, planned, locked and committed."""

@@ -1,0 +1,73 @@
+"""The server's answer as the steps of a run hand it on: what there is, and which contexts are meant."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from crdscache.cache import publish, tables
+from crdscache.contexts import catalogue, selection, serverinfo
+from crdscache.contexts.catalogue import Catalogue
+from crdscache.contexts.records import Problem
+from crdscache.contexts.selection import Wanted
+from crdscache.contexts.serverinfo import ServerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which contexts a run looks after: the content of contexts.json."""
+
+    contexts: tuple[str, ...]  # sorted
+    takes_default: bool  # the server's default is among them: it may become ours
+    mappings: tuple[
+        str, ...
+    ]  # to bring, with all that they name: the contexts, and orphans where all was asked for
+    problems: tuple[Problem, ...]  # of the server's answer, its catalogue, and the selection
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said, once, at the begin of a run; the run finishes what it began with."""
+
+    info: ServerInfo
+    catalogue: Catalogue
+    chosen: Chosen
+
+
+def settle(info: ServerInfo, wanted: Wanted, *, is_first: bool) -> Answer:
+    """Settle which contexts a run looks after.
+
+    Parameters
+    ----------
+    is_first
+        The cache has no configuration yet: it needs the server's default, whatever else is wanted.
+    """
+    known = catalogue.from_metadata(info.metadata, info.bad_files)
+    selected = selection.select(info, wanted)
+    contexts = tuple(sorted({*selected.contexts, info.default_context})) if is_first else selected.contexts
+    chosen = Chosen(
+        contexts,
+        is_first or selected.takes_default,
+        tuple(sorted({*contexts, *info.mappings})) if wanted.all_contexts else contexts,
+        (*info.problems, *known.problems, *selected.problems),
+    )
+    return Answer(info, known, chosen)
+
+
+def save(answer: Answer, state: Path) -> None:
+    """Write the answer where the next steps look for it."""
+    publish.write_text(state / "server_info.json", json.dumps(answer.info.raw))
+    publish.write_text(state / "contexts.json", json.dumps(asdict(answer.chosen), indent=2) + "\n")
+    tables.write_catalogue(state / "catalogue.tsv", answer.catalogue)
+
+
+def load(state: Path, observatory: str) -> Answer:
+    """Read the answer of this run."""
+    raw = json.loads((state / "server_info.json").read_text(encoding="utf-8"))
+    chosen = json.loads((state / "contexts.json").read_text(encoding="utf-8"))
+    problems = tuple(Problem(**problem) for problem in chosen["problems"])
+    lists = {key: tuple(chosen[key]) for key in ("contexts", "mappings")}
+    return Answer(
+        serverinfo.parse_server_info(raw, observatory),
+        tables.read_catalogue(state / "catalogue.tsv"),
+        Chosen(**{**chosen, **lists, "problems": problems}),
+    )

@@ -1,0 +1,200 @@
+"""The last step: what the server said becomes the configuration, and the default moves, if it may."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from crdscache.cache import identity, locks, manifest, publish, serverconfig, tables
+from crdscache.cache.identity import Holdings, Identity
+from crdscache.cache.layout import Layout
+from crdscache.contexts import times
+from crdscache.contexts.records import Outcome, Problem, Receipt
+from crdscache.contexts.serverinfo import ServerInfo
+from crdscache.errors import UnreadableConfigError
+
+logger = logging.getLogger(__name__)
+
+SWITCHES = ("when", "from", "to", "why")
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What became of the default context."""
+
+    before: str | None  # None: there was no readable configuration
+    after: str | None  # None: there still is none, as the server's default is not whole yet
+    server: str
+    waits_for: tuple[str, ...] = ()  # why `after` is not the server's: files that are not here
+    is_written: bool = False  # whether the configuration was replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a context must have before it may become the default."""
+
+    recorded: Identity
+    holdings: Holdings  # see `identity.promised`; recorded once it is kept
+    tolerated: frozenset[str]  # files that may be absent
+
+
+def commit(
+    disk: manifest.Disk, info: ServerInfo, server_url: str, promise: Promise, *, takes_default: bool
+) -> Switch:
+    """Write the server's answer as the configuration, last of all and by one rename.
+
+    Parameters
+    ----------
+    takes_default
+        Whether the run selects the server's default: only then may the default move to it.
+    """
+    saved = _saved(disk.cache)
+    before = None if saved is None else _default(saved)
+    after, waits_for = _choose(disk, info, promise, before, takes_default=takes_default)
+    if after is None:
+        logger.warning("no configuration written: the default is not whole context=%s", info.default_context)
+        return Switch(before, after, info.default_context, waits_for)
+    _note_foreign_switch(disk.cache, before)
+    is_written = _write(disk.cache, info, saved, serverconfig.compose(info, server_url, after))
+    if is_written and after != before:
+        _note_switch(disk.cache, before, after, "server" if before else "first")
+    if promise.holdings != promise.recorded.holdings and not disk.lacks(
+        after, promise.holdings, promise.tolerated
+    ):
+        identity.save(disk.cache, replace(promise.recorded, holdings=promise.holdings))
+    return Switch(
+        before, after if is_written or before else None, info.default_context, waits_for, is_written
+    )
+
+
+def current(
+    cache: Layout, info: ServerInfo, server_url: str, promise: Promise, *, takes_default: bool
+) -> str | None:
+    """Name the default context if `commit` would find nothing to write; else None."""
+    saved = _saved(cache)
+    before = None if saved is None else _default(saved)
+    if saved is None or before is None or (takes_default and before != info.default_context):
+        return None
+    is_current = (
+        serverconfig.is_same(saved, serverconfig.compose(info, server_url, before))
+        and serverconfig.bad_files_are(cache.config, sorted(info.bad_files))
+        and promise.holdings == promise.recorded.holdings
+        and _last_switch(cache) == before
+    )
+    return before if is_current else None
+
+
+def _default(saved: Mapping[str, object]) -> str:
+    return str(saved.get("latest_context") or saved.get("operational_context"))
+
+
+def _saved(cache: Layout) -> dict[str, object] | None:
+    try:
+        serverconfig.read_info(cache.config, cache.observatory)
+        return serverconfig.read(cache.config)
+    except UnreadableConfigError as error:
+        logger.warning("configuration damaged, written anew from the server reason=%s", error)
+        return None
+
+
+def _choose(
+    disk: manifest.Disk, info: ServerInfo, promise: Promise, before: str | None, *, takes_default: bool
+) -> tuple[str | None, tuple[str, ...]]:
+    wanted = info.default_context
+    if wanted == before or (before is not None and not takes_default):
+        return before, ()
+    # A first configuration promises rules only: else a new cache could not be used before the last reference
+    # is there.
+    waits_for = disk.lacks(wanted, promise.holdings if before else identity.NONE, promise.tolerated)
+    if waits_for:
+        return before, tuple(waits_for)
+    if before is not None and wanted < before:
+        logger.warning("the server's default moved back from=%s to=%s", before, wanted)
+    return wanted, ()
+
+
+def _write(
+    cache: Layout, info: ServerInfo, saved: Mapping[str, object] | None, new: Mapping[str, object]
+) -> bool:
+    bad_files = sorted(info.bad_files)
+    if saved is not None and serverconfig.is_same(saved, new):
+        if not serverconfig.bad_files_are(cache.config, bad_files):
+            serverconfig.write_bad_files(cache.config, bad_files)
+        return False
+    if serverconfig.is_frozen(cache.config):
+        logger.warning("configuration is read-only and stays as it is path=%s", cache.config)
+        return False
+    aside = serverconfig.stage(cache.config, new)
+    with locks.config_lock(cache) as had:
+        if not had:
+            logger.warning("configuration replaced beside a reader that holds its lock")
+        publish.rename_into_place(aside, cache.config / serverconfig.CONFIG_FILE)
+    publish.sync_directory(cache.config)
+    serverconfig.write_bad_files(cache.config, bad_files)
+    return True
+
+
+def _last_switch(cache: Layout) -> str | None:
+    path = cache.state / "switches.tsv"
+    rows = list(tables.read(path, "switches", SWITCHES)) if path.exists() else []
+    return rows[-1][2] if rows else None
+
+
+def _note_foreign_switch(cache: Layout, before: str | None) -> None:
+    last = _last_switch(cache)
+    if before is not None and last != before:
+        _note_switch(cache, last, before, "foreign")
+
+
+def _note_switch(cache: Layout, before: str | None, after: str, why: str) -> None:
+    logger.info("default context from=%s to=%s why=%s", before, after, why)
+    tables.append(cache.state / "switches.tsv", "switches", SWITCHES, (times.now(), before or "", after, why))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended: the content of commit.json."""
+
+    run_id: str
+    switch: Switch
+    failures: tuple[Problem, ...]  # each file once
+    pending: tuple[str, ...]
+    n_files: Mapping[str, int]  # by outcome
+    size_bytes: Mapping[str, int]  # by outcome
+
+
+def summarise(
+    run_id: str, switch: Switch, receipts: Iterable[Receipt], problems: Iterable[Problem]
+) -> Summary:
+    """Add up what was done; a file that failed in several ways is named once, with the first reason."""
+    failures: dict[str, Problem] = {}
+    pending = []
+    n_files: dict[str, int] = {}
+    size_bytes: dict[str, int] = {}
+    for receipt in receipts:
+        outcome = receipt.outcome.value
+        n_files[outcome] = n_files.get(outcome, 0) + 1
+        size_bytes[outcome] = size_bytes.get(outcome, 0) + receipt.size_bytes
+        if receipt.outcome is Outcome.FAILED:
+            failures.setdefault(receipt.name, Problem(receipt.name, receipt.reason))
+        if receipt.outcome is Outcome.PENDING:
+            pending.append(receipt.name)
+    for problem in problems:
+        failures.setdefault(problem.name, problem)
+    return Summary(run_id, switch, tuple(failures.values()), tuple(sorted(pending)), n_files, size_bytes)
+
+
+def save(path: Path, summary: Summary) -> None:
+    """Write commit.json."""
+    publish.write_text(path, json.dumps(asdict(summary), indent=2) + "\n")
+
+
+def load(path: Path) -> Summary:
+    """Read commit.json."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["switch"]["waits_for"] = tuple(data["switch"]["waits_for"])
+    data["switch"] = Switch(**data["switch"])
+    data["failures"] = tuple(Problem(**problem) for problem in data["failures"])
+    data["pending"] = tuple(data["pending"])
+    return Summary(**data)

@@ -1,0 +1,189 @@
+"""What a root says of itself: whose cache it is, and what it promises to have of its default context."""
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from crdscache.cache import publish, serverconfig
+from crdscache.cache.layout import Layout
+from crdscache.errors import NotACacheError, UnreadableConfigError
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+
+_FILE = "identity.json"
+# What may lie in a root before it becomes a cache: our own and the missions' directories, and a file system's
+# own.
+_HARMLESS = frozenset({"mappings", "references", "config", "pickles", "lost+found"})
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Which references of its default context a cache promises to have; rules always.
+
+    `parts` are instruments (`acs`) and reftypes of an instrument (`acs/darkfile`), lower case, or `all`.
+    """
+
+    parts: tuple[str, ...] = ()
+
+    def cover(self, instrument: str, reftype: str) -> bool:
+        """Tell whether references of an instrument and type are part of the promise."""
+        return not {"all", instrument, f"{instrument}/{reftype}"}.isdisjoint(self.parts)
+
+    def __or__(self, other: "Holdings") -> "Holdings":
+        """Promise what either promises."""
+        parts = {*self.parts, *other.parts}
+        return ALL if "all" in parts else Holdings(tuple(sorted(parts)))
+
+
+NONE = Holdings()
+ALL = Holdings(("all",))
+
+
+def parse_holdings(words: str | Iterable[str]) -> Holdings:
+    """Read the setting: `none`, `all`, or a list of instruments and `instrument/reftype`."""
+    words = [words] if isinstance(words, str) else list(words)
+    return NONE | Holdings(tuple(word.lower() for word in words if word != "none"))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The stamp of a cache."""
+
+    observatory: str
+    server_url: str
+    use_case: str
+    holdings: Holdings
+    version: int = VERSION
+
+
+def normal_url(server_url: str) -> str:
+    """Write a server's address in one way, so that two spellings of it are equal."""
+    return server_url.rstrip("/")
+
+
+def load(cache: Layout) -> Identity | None:
+    """Read the stamp; None where there is none.
+
+    Raises
+    ------
+    NotACacheError
+        The stamp is damaged, or newer than this software.
+    """
+    path = cache.state / _FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        holdings = Holdings(tuple(map(str, data["holdings"]["parts"])))
+        stamp = Identity(
+            data["observatory"], data["server_url"], data["use_case"], holdings, int(data["version"])
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        message = (
+            f"{path}: the stamp of this cache is damaged: {error!r}; remote_cache_init --rebind URL mends it"
+        )
+        raise NotACacheError(message) from error
+    if stamp.version > VERSION:
+        message = f"{path}: the state has version {stamp.version}, this software knows {VERSION}: upgrade it"
+        raise NotACacheError(message)
+    return stamp
+
+
+def save(cache: Layout, identity: Identity) -> None:
+    """Write the stamp as a whole."""
+    cache.state.mkdir(parents=True, exist_ok=True)
+    publish.write_text(cache.state / _FILE, json.dumps(asdict(identity), indent=2, sort_keys=True) + "\n")
+
+
+def promised(recorded: Holdings, setting: Holdings | None, *, fetches_default: bool) -> Holdings:
+    """Tell what a context must have to become the default: the setting, else what is fetched for it."""
+    if setting is not None:
+        return setting
+    return ALL if fetches_default else recorded
+
+
+def admit(cache: Layout, server_url: str, use_case: str, *, set_up: bool = False) -> Identity:
+    """Make sure that a root is the cache of this server before anything is written.
+
+    A cache that other tools made has no stamp yet: what its saved configuration says counts.
+
+    Parameters
+    ----------
+    set_up
+        Admit an empty root too.
+
+    Returns
+    -------
+    Identity
+        To be stamped once the server has answered.
+
+    Raises
+    ------
+    NotACacheError
+        The root is no cache (an unmounted disk must not be filled), or that of another server or observatory.
+    """
+    found = load(cache) or _foreign(cache, server_url, use_case)
+    if found is None and set_up:
+        _require_empty(cache.root)
+        return Identity(cache.observatory, server_url, use_case, NONE)
+    if found is None:
+        message = (
+            f"{cache.root} is not a cache: neither its stamp nor "
+            f"{cache.config / serverconfig.CONFIG_FILE} is there; is its disk mounted? "
+            "remote_cache_init sets up a new one"
+        )
+        raise NotACacheError(message)
+    if found.observatory != cache.observatory or normal_url(found.server_url) != normal_url(server_url):
+        message = (
+            f"{cache.root} is a cache of {found.observatory} from {found.server_url}, but the settings say "
+            f"{cache.observatory} from {server_url}; "
+            f"if the server was renamed: remote_cache_init --rebind {server_url}"
+        )
+        raise NotACacheError(message)
+    return found
+
+
+def rebound(cache: Layout, server_url: str, use_case: str) -> Identity:
+    """Give the stamp of a cache whose server has another address now; to be written when that answers."""
+    try:
+        found = load(cache) or _foreign(cache, server_url, use_case)
+    except NotACacheError as error:
+        logger.warning("stamp made anew reason=%s", error)
+        found = None
+    return replace(
+        found or Identity(cache.observatory, "", use_case, NONE), server_url=normal_url(server_url)
+    )
+
+
+def stamp(cache: Layout, identity: Identity) -> None:
+    """Write the stamp, unless it is there as it is."""
+    if load(cache) != identity:
+        save(cache, identity)
+
+
+def _foreign(cache: Layout, server_url: str, use_case: str) -> Identity | None:
+    try:
+        saved = serverconfig.read(cache.config)
+    except UnreadableConfigError:
+        saved = {}  # it was a cache: its configuration will be written anew
+    if saved is None:
+        return None
+    observatory = str(saved.get("observatory", cache.observatory))
+    return Identity(observatory, str(saved.get("server", server_url)), use_case, NONE)
+
+
+def _require_empty(root: Path) -> None:
+    if not root.exists():
+        return
+    strangers = sorted(
+        entry.name
+        for entry in root.iterdir()
+        if entry.name not in _HARMLESS and not entry.name.startswith((".", "crds."))
+    )
+    if strangers:
+        message = f"{root} is not empty: {', '.join(strangers[:5])}; a new cache wants a directory of its own"
+        raise NotACacheError(message)

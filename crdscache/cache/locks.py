@@ -1,0 +1,166 @@
+"""One writer at a time, without ever holding readers up. Source: docs/design.md, "Locks"."""
+
+import json
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import filelock
+
+from crdscache.cache import publish
+from crdscache.cache.layout import Layout
+from crdscache.contexts import times
+from crdscache.errors import DiskError, LockedError, disk_error
+
+SYNC_LOCK = "crds.sync.lock"
+CONFIG_LOCK = "crds.config.lock"
+
+_WRITER_FILE = "writer.json"
+_TOUCH_EVERY_S = 60
+# flock does not reach other hosts: there a writer is believed as long as it touches its card.
+_OTHER_HOST_S = 600
+_CONFIG_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes."""
+
+    host: str
+    pid: int
+    started: str  # UTC
+    command: str
+    run_id: str
+
+    def __str__(self) -> str:
+        return f"{self.command} (host {self.host}, PID {self.pid}, since {self.started} UTC)"
+
+
+class WriterLock:
+    """The lock of the one writer of a root, on a descriptor of our own.
+
+    It is given back by closing only, never unlocked: the descriptor is standard input of snakemake and its
+    jobs too, so
+    orphans of a killed run still count as the writer.
+    """
+
+    def __init__(self, cache: Layout, command: str, run_id: str) -> None:
+        self._card = cache.state / _WRITER_FILE
+        self._writer = Writer(socket.gethostname(), os.getpid(), times.now(), command, run_id)
+        self._stop = threading.Event()
+        self.descriptor = _open(cache.locks / SYNC_LOCK)
+        try:
+            if not filelock.lock_descriptor(self.descriptor, blocking=False):
+                raise LockedError(_busy(self._card))
+            self._refuse_other_host()
+            self._card.parent.mkdir(parents=True, exist_ok=True)
+            publish.write_text(self._card, json.dumps(asdict(self._writer)) + "\n")
+        except BaseException:
+            os.close(self.descriptor)
+            raise
+        threading.Thread(target=self._keep_touching, name="writer card", daemon=True).start()
+
+    def close(self) -> None:
+        """Give the lock back, unless children still hold it."""
+        self._stop.set()
+        self._card.unlink(missing_ok=True)
+        os.close(self.descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _refuse_other_host(self) -> None:
+        writer, age_s = read_writer(self._card)
+        if (
+            writer is not None
+            and writer.host != self._writer.host
+            and age_s is not None
+            and age_s < _OTHER_HOST_S
+        ):
+            message = f"another host wrote here {age_s:.0f} s ago: {writer}"
+            raise LockedError(message)
+
+    def _keep_touching(self) -> None:
+        while not self._stop.wait(_TOUCH_EVERY_S):
+            try:
+                os.utime(self._card)
+            except OSError:
+                return
+
+
+def read_writer(card: Path) -> tuple[Writer | None, float | None]:
+    """Tell who wrote last, and how long ago by the file server's clock, in seconds."""
+    try:
+        writer = Writer(**json.loads(card.read_text(encoding="utf-8")))
+        written = card.stat().st_mtime
+    except (OSError, ValueError, TypeError):
+        return None, None
+    return writer, _file_server_now(card.parent) - written
+
+
+def _file_server_now(directory: Path) -> float:
+    probe = publish.aside(directory / _WRITER_FILE)
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _busy(card: Path) -> str:
+    writer, _ = read_writer(card)
+    return f"another writer is at work: {writer or 'a tool that leaves no card'}"
+
+
+def _open(path: Path) -> int:
+    try:
+        # The mode lets every writer that the umask admits open it; the old tool's text in it is no obstacle.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        message = f"{path}: expected a regular file to lock"
+        raise DiskError(message)
+    return descriptor
+
+
+def holds(descriptor: int, lock: Path) -> bool:
+    """Tell whether an open descriptor is the lock file: then this process works for the writer."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), lock.stat())
+    except OSError:
+        return False
+
+
+@contextmanager
+def config_lock(cache: Layout) -> Iterator[bool]:
+    """Hold `crds.config.lock` for one rename; after a second of waiting go on without it, which is as right.
+
+    Yields
+    ------
+    bool
+        Whether the lock was had.
+    """
+    descriptor = _open(cache.locks / CONFIG_LOCK)
+    try:
+        deadline = time.monotonic() + _CONFIG_WAIT_S
+        while (
+            not (had := filelock.lock_descriptor(descriptor, blocking=False)) and time.monotonic() < deadline
+        ):
+            time.sleep(0.02)
+        yield had
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,81 @@
+"""All that should be there: the files of the selected contexts, with what the catalogue says of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crdscache.cache import layout
+from crdscache.cache.identity import Holdings
+from crdscache.cache.layout import Layout, Mode
+from crdscache.contexts import closure
+from crdscache.contexts.catalogue import Catalogue
+from crdscache.contexts.closure import Closure, Load
+from crdscache.contexts.records import Kind, ManifestRow
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A cache as it lies on disk, and the means to read it."""
+
+    cache: Layout
+    mode: Mode
+    catalogue: Catalogue
+    load: Load
+
+    def lacks(self, context: str, holdings: Holdings, tolerated: frozenset[str]) -> list[str]:
+        """Name what a context lacks of its rules, and of its references within the holdings."""
+        whole = closure.walk(context, self.load)
+        if not whole.is_whole:
+            return sorted({problem.name for problem in whole.problems})
+        if not holdings.parts:
+            return []
+        rows = [row for row in reference_rows([whole], whole, self, holdings) if row.is_held]
+        found = layout.sizes(self.cache.root, (row.path for row in rows))
+        return [
+            row.name for row in rows if row.name not in tolerated and not _is_there(row, found.get(row.path))
+        ]
+
+
+def mapping_rows(closures: Sequence[Closure], default: Closure, disk: Disk) -> list[ManifestRow]:
+    """List the mappings of any number of contexts, in order of name; what the default needs is marked."""
+    names = sorted({name for one in closures for name in one.mappings})
+    held = set(default.mappings)
+    where = disk.cache.relative(disk.cache.mappings)
+    return [_row(name, Kind.MAPPING, ("", ""), where, disk.catalogue, is_held=name in held) for name in names]
+
+
+def reference_rows(
+    closures: Sequence[Closure], default: Closure, disk: Disk, holdings: Holdings
+) -> list[ManifestRow]:
+    """List the references of any number of contexts, GEIS data files included, in order of name.
+
+    What the default context needs, within the holdings, is marked.
+    """
+    rmaps = sorted({rmap for one in closures for rmap in one.rmaps})
+    uses = closure.references(rmaps, disk.load)
+    held = uses if rmaps == list(default.rmaps) else closure.references(default.rmaps, disk.load)
+    parts = {(use.instrument, use.reftype) for use in uses.values()}
+    promised = {part for part in parts if holdings.cover(*part)}
+    where = {
+        instrument: disk.cache.relative(disk.cache.reference_directory(disk.mode, instrument))
+        for instrument, _ in parts
+    }
+    listed = []
+    for use in uses.values():
+        part = (use.instrument, use.reftype)
+        is_held = use.name in held and part in promised
+        listed.append(
+            _row(use.name, Kind.REFERENCE, part, where[use.instrument], disk.catalogue, is_held=is_held)
+        )
+    return listed
+
+
+def _row(
+    name: str, kind: Kind, part: tuple[str, str], where: str, catalogue: Catalogue, *, is_held: bool
+) -> ManifestRow:
+    record = catalogue.records.get(name)
+    size_bytes, file_sha1 = (None, None) if record is None else (record.size_bytes, record.file_sha1)
+    return ManifestRow(name, kind, *part, size_bytes, file_sha1, f"{where}/{name}", is_held)
+
+
+def _is_there(row: ManifestRow, size_bytes: int | None) -> bool:
+    return size_bytes is not None and size_bytes >= 0 and row.size_bytes in (None, size_bytes)

@@ -1,0 +1,205 @@
+"""What to do with each file of the manifest, decided from one reading of the directories."""
+
+import heapq
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from crdscache.cache import layout, manifest, publish
+from crdscache.cache.identity import Holdings
+from crdscache.cache.layout import NOT_A_FILE
+from crdscache.cache.manifest import Disk
+from crdscache.contexts import closure, times
+from crdscache.contexts.records import Action, ManifestRow, Outcome, PlanRow, Problem, Receipt
+
+logger = logging.getLogger(__name__)
+
+# The work of one file that does not depend on its length: a request, an fsync and a rename take as long as
+# this many bytes.
+_FILE_COST_BYTES = 2**18
+
+# States in which the archive hands a file out; every other one is pending. Source: docs/protocol.md,
+# "States".
+_DELIVERED = frozenset({"", "archived", "operational", "delivered", "latest"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the selected contexts need, and what is to be done for it."""
+
+    manifest: tuple[ManifestRow, ...]
+    rows: tuple[PlanRow, ...]  # references only: mappings are brought before there can be a plan
+    problems: tuple[Problem, ...]  # of the rules
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a run looks after."""
+
+    contexts: tuple[str, ...]
+    default_context: str
+    fetch: bool  # references that are missing
+    check: bool  # name references that are missing
+    source: str  # base address of what is to be fetched
+
+
+def draw_up(disk: Disk, scope: Scope, holdings: Holdings) -> Plan:
+    """Decide what is to be done, from the rules on disk and one reading of the directories."""
+    closures = [closure.walk(context, disk.load) for context in scope.contexts]
+    default = closure.walk(scope.default_context, disk.load)
+    files = manifest.mapping_rows(closures, default, disk)
+    references = []
+    if scope.fetch or scope.check:
+        references = manifest.reference_rows(closures, default, disk, holdings)
+    found = layout.sizes(disk.cache.root, (row.path for row in references))
+    rows = tuple(_decide(row, found.get(row.path), scope) for row in references)
+    return Plan((*files, *references), rows, tuple(problem for one in closures for problem in one.problems))
+
+
+def _decide(row: ManifestRow, size_bytes: int | None, scope: Scope) -> PlanRow:
+    if size_bytes == NOT_A_FILE:
+        return PlanRow(row, Action.WRONG, f"{row.path} is not a regular file")
+    if size_bytes is not None and row.size_bytes in (None, size_bytes):
+        return PlanRow(row, Action.KEEP)
+    if size_bytes is not None:
+        return PlanRow(
+            row, Action.WRONG, f"{row.path} has {size_bytes} bytes, the catalogue says {row.size_bytes}"
+        )
+    if not scope.fetch:
+        return PlanRow(row, Action.MISSING, f"{row.path} is missing")
+    if row.size_bytes is None:
+        return PlanRow(row, Action.UNKNOWN, "the server's catalogue has no entry for it")
+    return PlanRow(row, Action.FETCH, source=scope.source)
+
+
+def hold_back(rows: Iterable[PlanRow], states: Mapping[str, str]) -> list[PlanRow]:
+    """Leave for a later run what is catalogued, but not archived yet."""
+
+    def one(row: PlanRow) -> PlanRow:
+        state = states.get(row.file.name, "")
+        if row.action is not Action.FETCH or state in _DELIVERED:
+            return row
+        return replace(row, action=Action.PENDING, reason=f"its state is {state!r}")
+
+    return [one(row) for row in rows]
+
+
+def shard(rows: Sequence[PlanRow], n_shards: int) -> list[list[PlanRow]]:
+    """Cut the work into shards of equal bytes; in each, what the default needs comes first, then small.
+
+    What needs no work is left out.
+    """
+    work = [row for row in rows if row.action is not Action.KEEP]
+    shards: list[list[PlanRow]] = [[] for _ in range(n_shards)]
+    loads = [(0, number) for number in range(n_shards)]
+    for row in sorted(work, key=_cost, reverse=True):
+        load, number = loads[0]
+        shards[number].append(row)
+        heapq.heapreplace(loads, (load + _cost(row), number))
+    for rows_of_shard in shards:
+        rows_of_shard.sort(key=lambda row: (not row.file.is_held, _cost(row), row.file.name))
+    return shards
+
+
+def _cost(row: PlanRow) -> int:
+    return _FILE_COST_BYTES + (row.file.size_bytes or 0) if row.action is Action.FETCH else 0
+
+
+def receipt_of(row: PlanRow) -> Receipt:
+    """Tell how a file ends that nothing is done for."""
+    outcomes = {Action.KEEP: Outcome.KEPT, Action.PENDING: Outcome.PENDING}
+    return Receipt(row.file.name, outcomes.get(row.action, Outcome.FAILED), reason=row.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A plan in a few numbers, for people; kept beside it with the time at which it was made."""
+
+    made: str  # UTC
+    n_fetch: int
+    fetch_bytes: int
+    n_keep: int
+    n_pending: int
+    n_wrong: int  # wrong, missing or unknown: what only an operator can mend
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_fetch} references ({self.fetch_bytes} bytes) to fetch, {self.n_keep} here, "
+            f"{self.n_pending} pending, {self.n_wrong} wrong, by the plan of {self.made} UTC"
+        )
+
+
+def totals(plan: Plan) -> Totals:
+    """Add a plan up."""
+    counts = Counter(row.action for row in plan.rows)
+    fetch_bytes = sum(row.file.size_bytes or 0 for row in plan.rows if row.action is Action.FETCH)
+    n_wrong = counts[Action.WRONG] + counts[Action.MISSING] + counts[Action.UNKNOWN]
+    return Totals(
+        times.now(),
+        counts[Action.FETCH],
+        fetch_bytes,
+        counts[Action.KEEP],
+        counts[Action.PENDING],
+        n_wrong,
+        plan.problems,
+    )
+
+
+def save_totals(path: Path, numbers: Totals) -> None:
+    """Write a plan's numbers."""
+    publish.write_text(path, json.dumps(asdict(numbers), indent=2) + "\n")
+
+
+def load_totals(path: Path) -> Totals:
+    """Read a plan's numbers."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["problems"] = tuple(Problem(**problem) for problem in data["problems"])
+    return Totals(**data)
+
+
+def estimate(rows: Iterable[PlanRow]) -> str:
+    """Tell what is to be fetched, a line per instrument and type, with files and bytes."""
+    n_files: Counter[tuple[str, str]] = Counter()
+    size_bytes: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        if row.action is Action.FETCH:
+            part = (row.file.instrument, row.file.reftype)
+            n_files[part] += 1
+            size_bytes[part] += row.file.size_bytes or 0
+    lines = [
+        f"{'/'.join(part):24} {n_files[part]:8} files {size_bytes[part]:18} bytes" for part in sorted(n_files)
+    ]
+    return "\n".join([*lines, f"{'to fetch':24} {n_files.total():8} files {size_bytes.total():18} bytes", ""])
+
+
+def sweep(disk: Disk, rows: Iterable[PlanRow]) -> None:
+    """Remove the leftovers of killed runs. The caller holds the writer's lock."""
+    for path in leftovers(disk, rows):
+        logger.info("leftover removed path=%s", path)
+        path.unlink(missing_ok=True)
+
+
+def leftovers(disk: Disk, rows: Iterable[PlanRow]) -> list[Path]:
+    """Find our own temporaries that no plan wants: what killed runs left."""
+    wanted = {
+        publish.part_name(row.file.name, row.file.file_sha1) for row in rows if row.action is not Action.KEEP
+    }
+    cache = disk.cache
+    found = []
+    for place in (cache.mappings, cache.config, *layout.reference_directories(cache, disk.mode)):
+        if not place.is_dir():
+            continue
+        with os.scandir(place) as entries:
+            found += [
+                Path(entry.path)
+                for entry in entries
+                if entry.name.startswith(".")
+                and publish.is_temporary(entry.name)
+                and entry.name not in wanted
+            ]
+    return sorted(found)

@@ -1,0 +1,67 @@
+"""How a file gets its final name: written aside, flushed to disk, then renamed."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+
+_PART = re.compile(r"\.(?P<name>.+)\.(?P<sum>[0-9a-f]{12})\.part")
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.crdstmp")
+_NO_SUM = "0" * 12
+
+
+def part_name(name: str, file_sha1: str | None) -> str:
+    """Name a download that is not verified yet: the same in every run, so that a cut one is resumed."""
+    return f".{name}.{(file_sha1 or _NO_SUM)[:12]}.part"
+
+
+def is_temporary(name: str) -> bool:
+    """Tell our own temporaries from the files of the cache and from those of foreign tools."""
+    return _PART.fullmatch(name) is not None or _ASIDE.fullmatch(name) is not None
+
+
+def flush_to_disk(path: Path) -> None:
+    """Make a file's bytes durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable: a rename alone can be lost in a power cut."""
+    flush_to_disk(path)
+
+
+def rename_into_place(temporary: Path, target: Path) -> None:
+    """Give a durable, verified temporary its final name; a link there is replaced, not followed."""
+    temporary.replace(target)
+
+
+def aside(target: Path) -> Path:
+    """Name a hidden temporary beside `target`."""
+    # Random, not the pid: on a shared file system two hosts can have the same pid. The ending tells it from
+    # foreign files.
+    return target.with_name(f".{target.name}.{token_hex(4)}.crdstmp")
+
+
+@contextmanager
+def publish(target: Path) -> Iterator[Path]:
+    """Yield a hidden temporary beside `target`; on success it becomes `target`, else it is gone."""
+    temporary = aside(target)
+    try:
+        yield temporary
+        flush_to_disk(temporary)  # else a power cut can keep the name and lose the bytes
+        rename_into_place(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Replace a small file as a whole, durably."""
+    with publish(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+    sync_directory(target.parent)

@@ -1,0 +1,115 @@
+"""The mappings on disk: which are whole and right, and what they name, each read once.
+
+What a mapping names is remembered in the state by the SHA-1 of its bytes, so that a run with nothing to do
+parses nothing.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from crdscache.cache import publish
+from crdscache.contexts import mapping
+from crdscache.contexts.catalogue import Catalogue
+from crdscache.contexts.closure import Links, links_of
+from crdscache.contexts.records import FileRecord, Problem
+from crdscache.errors import MappingError, MissingMappingError
+
+_FIRST_LINE = "# crdscache links 1"
+
+Bring = Callable[[FileRecord], Path | None]
+
+
+class Rules:
+    """Loads the links of mappings by name, for `closure.walk`.
+
+    Parameters
+    ----------
+    directory
+        Where the mappings lie.
+    catalogue
+        Says what the bytes of each must be; a mapping that it does not know is believed.
+    memory
+        Directory that remembers links by SHA-1; None to remember nothing.
+    bring
+        Called for a mapping that is not there; tells where a verified copy lies, None if it cannot be had.
+    """
+
+    def __init__(
+        self, directory: Path, catalogue: Catalogue, memory: Path | None, bring: Bring | None = None
+    ) -> None:
+        self._directory, self._catalogue, self._memory, self._bring = directory, catalogue, memory, bring
+        self._links: dict[str, Links | MappingError | MissingMappingError] = {}
+
+    def load(self, name: str) -> Links:
+        """Tell what a mapping names.
+
+        Raises
+        ------
+        MissingMappingError
+            It is neither here nor to be had.
+        MappingError
+            Its bytes are not what the catalogue says, or cannot be parsed.
+        """
+        if name not in self._links:
+            try:
+                self._links[name] = self._read(name)
+            except (MappingError, MissingMappingError) as error:
+                self._links[name] = error
+        found = self._links[name]
+        if isinstance(found, Links):
+            return found
+        raise found
+
+    def _read(self, name: str) -> Links:
+        record = self._catalogue.records.get(name)
+        path: Path | None = self._directory / name
+        try:
+            data = self._directory.joinpath(name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            path = self._bring(record) if self._bring and record else None
+            if path is None:
+                raise MissingMappingError(name) from None
+            data = path.read_bytes()
+        except OSError as error:
+            raise MappingError(name, f"unreadable: {error.strerror}") from error
+        file_sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        if record is not None and record.file_sha1 not in (None, file_sha1):
+            raise MappingError(name, f"SHA-1 is {file_sha1}, the catalogue says {record.file_sha1}")
+        return self._recall(file_sha1) or self._remember(
+            file_sha1, links_of(mapping.parse_mapping(name, data))
+        )
+
+    def _recall(self, file_sha1: str) -> Links | None:
+        if self._memory is None:
+            return None
+        try:
+            lines = (self._memory / file_sha1).read_text(encoding="utf-8").splitlines()
+            first, counts, kind, *rest = lines
+            n_names, n_refused = map(int, counts.split("\t"))
+            level, observatory, instrument, reftype = kind.split("\t")
+        except (OSError, ValueError):
+            return None
+        if first != _FIRST_LINE or len(rest) != n_names + n_refused:
+            return (
+                None  # a power cut can leave half of it: it is not flushed to disk, as it can be made again
+            )
+        refused = tuple(Problem(*line.split("\t", 1)) for line in rest[n_names:])
+        return Links(mapping.Level(level), observatory, instrument, reftype, tuple(rest[:n_names]), refused)
+
+    def _remember(self, file_sha1: str, links: Links) -> Links:
+        if self._memory is not None:
+            self._memory.mkdir(parents=True, exist_ok=True)
+            kind = (links.level.value, links.observatory, links.instrument, links.reftype)
+            refused = [f"{problem.name}\t{problem.reason}" for problem in links.refused]
+            lines = (
+                _FIRST_LINE,
+                f"{len(links.names)}\t{len(refused)}",
+                "\t".join(kind),
+                *links.names,
+                *refused,
+            )
+            aside = publish.aside(self._memory / file_sha1)
+            aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            aside.replace(self._memory / file_sha1)
+        return links

@@ -1,0 +1,141 @@
+"""The saved answer of the server, by which the missions' clients work without one.
+
+Source: docs/protocol.md, "The configuration files".
+"""
+
+import ast
+import os
+import pprint
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from crdscache.cache import publish
+from crdscache.contexts import serverinfo
+from crdscache.contexts.serverinfo import ServerInfo
+from crdscache.errors import ServerError, UnreadableConfigError
+
+CONFIG_FILE = "server_config"
+BAD_FILES_FILE = "bad_files.txt"
+
+_LIMIT_BYTES = 64 * 2**20
+# They differ in each answer of the server, and say nothing about the files.
+_TIME_STAMPS = ("last_refreshed", "last_synced", "updated")
+_DEFAULTS = ("operational_context", "latest_context")
+
+
+def read(config: Path) -> dict[str, object] | None:
+    """Read the saved configuration; None where there is none.
+
+    Raises
+    ------
+    UnreadableConfigError
+        It is not a dictionary of literals. Nothing in it is ever executed.
+    """
+    path = config / CONFIG_FILE
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > _LIMIT_BYTES:
+            message = f"{path}: {size_bytes} bytes, at most {_LIMIT_BYTES} expected"
+            raise UnreadableConfigError(message)
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError as error:
+        message = f"{path}: expected text in UTF-8, found other bytes"
+        raise UnreadableConfigError(message) from error
+    return _literal(path, text)
+
+
+def _literal(path: Path, text: str) -> dict[str, object]:
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
+        message = f"{path}: expected one dictionary of literals, found: {error}"
+        raise UnreadableConfigError(message) from error
+    if not isinstance(value, dict):
+        message = f"{path}: expected a dictionary, found {type(value).__name__}"
+        raise UnreadableConfigError(message)
+    return value
+
+
+def read_info(config: Path, observatory: str) -> ServerInfo | None:
+    """Read the saved configuration as the server's answer that it was.
+
+    Raises
+    ------
+    UnreadableConfigError
+        As `read`, or what a reader needs is not in it.
+    NotACacheError
+        It is of another observatory.
+    """
+    raw = read(config)
+    if raw is None:
+        return None
+    try:
+        return serverinfo.parse_server_info(raw, observatory)
+    except ServerError as error:
+        message = f"{config / CONFIG_FILE}: {error}"
+        raise UnreadableConfigError(message) from error
+
+
+def compose(info: ServerInfo, server_url: str, default_context: str) -> dict[str, object]:
+    """Make what is saved of the server's answer, with `default_context` as its default."""
+    saved = dict(info.raw)
+    saved["mapping_url"] = {info.observatory: info.mapping_url}
+    saved["reference_url"] = {info.observatory: info.reference_url}
+    saved.update({key: default_context for key in _DEFAULTS if key in saved})
+    for key in ("config_url", "pickle_url"):
+        bases = saved.get(key)
+        if isinstance(bases, dict) and isinstance(bases.get("unchecked"), dict):
+            saved[key] = bases["unchecked"]
+    saved.update(server=server_url, status="server", connected=True)
+    return saved
+
+
+def is_same(saved: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Compare two configurations but for the times at which the server was asked."""
+
+    def timeless(config: Mapping[str, object]) -> dict[str, object]:
+        return {key: value for key, value in config.items() if key not in _TIME_STAMPS}
+
+    return timeless(saved) == timeless(other)
+
+
+def exists(config: Path) -> bool:
+    """Tell whether a cache has a configuration already."""
+    return (config / CONFIG_FILE).exists()
+
+
+def is_frozen(config: Path) -> bool:
+    """Tell whether an operator has made the configuration read-only, which holds the default where it is."""
+    try:
+        mode = (config / CONFIG_FILE).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return not stat.S_IMODE(mode) & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+
+
+def stage(config: Path, saved: Mapping[str, object]) -> Path:
+    """Write the configuration aside, durably; one rename then makes it current.
+
+    The text is what the missions' client writes: `pprint` with its defaults, no newline at the end.
+    """
+    config.mkdir(parents=True, exist_ok=True)
+    aside = publish.aside(config / CONFIG_FILE)
+    aside.write_text(pprint.pformat(dict(saved)), encoding="utf-8", newline="")
+    publish.flush_to_disk(aside)
+    return aside
+
+
+def write_bad_files(config: Path, bad_files: Sequence[str]) -> None:
+    """Write the list of rejected files, for people: no client reads it."""
+    publish.write_text(config / BAD_FILES_FILE, "\n".join(bad_files))
+
+
+def bad_files_are(config: Path, bad_files: Sequence[str]) -> bool:
+    """Tell whether the saved list is this one."""
+    try:
+        return (config / BAD_FILES_FILE).read_bytes() == os.fsencode("\n".join(bad_files))
+    except OSError:
+        return False

@@ -1,0 +1,147 @@
+"""Tables on disk: tab-separated text to grep and compare; the first line has kind and version."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from crdscache.cache import publish
+from crdscache.contexts.catalogue import Catalogue
+from crdscache.contexts.records import Action, FileRecord, Kind, ManifestRow, Outcome, PlanRow, Receipt
+from crdscache.errors import NotACacheError
+
+VERSION = 1
+
+_CATALOGUE = ("name", "size_bytes", "file_sha1", "state", "rejected")
+_MANIFEST = ("name", "kind", "instrument", "reftype", "size_bytes", "file_sha1", "path", "held")
+_PLAN = (*_MANIFEST, "action", "reason", "source")
+_RECEIPTS = ("name", "outcome", "size_bytes", "file_sha1", "source", "seconds", "reason")
+
+
+def write(path: Path, kind: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a table as a whole; it appears only when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with publish.publish(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(f"# crdscache {kind} {VERSION}\n")
+        stream.write("\t".join(columns) + "\n")
+        stream.writelines("\t".join(map(_cell, row)) + "\n" for row in rows)
+
+
+def append(path: Path, kind: str, columns: Sequence[str], row: Sequence[str]) -> None:
+    """Add one whole line to a table, which is made if it is not there."""
+    if not path.exists():
+        write(path, kind, columns, [row])
+        return
+    with path.open("a", encoding="utf-8", newline="\n") as stream:
+        stream.write("\t".join(map(_cell, row)) + "\n")
+
+
+def read(path: Path, kind: str, columns: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the rows of a table.
+
+    Raises
+    ------
+    NotACacheError
+        The table is of another kind or version, or its columns are others: another version of this software
+        wrote it.
+    """
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        first, header = stream.readline(), stream.readline()
+        if first.split() != ["#", "crdscache", kind, str(VERSION)] or header.rstrip("\n").split("\t") != list(
+            columns
+        ):
+            message = f"{path}: expected a table '# crdscache {kind} {VERSION}', found {first.strip()!r:.80}"
+            raise NotACacheError(message)
+        for line in stream:
+            yield line.rstrip("\n").split("\t")
+
+
+def _cell(value: str) -> str:
+    return value if value.isprintable() else "".join(c if c.isprintable() else " " for c in value)
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def write_catalogue(path: Path, catalogue: Catalogue) -> None:
+    """Write the server's catalogue, by name."""
+    records = sorted(catalogue.records.values(), key=lambda record: record.name)
+    write(path, "catalogue", _CATALOGUE, map(_catalogue_cells, records))
+
+
+def _catalogue_cells(record: FileRecord) -> list[str]:
+    rejected = str(int(record.is_rejected))
+    return [record.name, str(record.size_bytes), record.file_sha1 or "", record.state, rejected]
+
+
+def read_catalogue(path: Path) -> Catalogue:
+    """Read what `write_catalogue` wrote; its problems were told when the server was asked."""
+    records = {
+        name: FileRecord(name, int(size), file_sha1 or None, state, rejected == "1")
+        for name, size, file_sha1, state, rejected in read(path, "catalogue", _CATALOGUE)
+    }
+    return Catalogue(records, ())
+
+
+def _manifest_cells(row: ManifestRow) -> list[str]:
+    return [
+        row.name,
+        row.kind.value,
+        row.instrument,
+        row.reftype,
+        _number(row.size_bytes),
+        row.file_sha1 or "",
+        row.path,
+        str(int(row.is_held)),
+    ]
+
+
+def _manifest_row(cells: Sequence[str]) -> ManifestRow:
+    name, kind, instrument, reftype, size, file_sha1, path, held = cells
+    size_bytes = int(size) if size else None
+    return ManifestRow(
+        name, Kind(kind), instrument, reftype, size_bytes, file_sha1 or None, path, held == "1"
+    )
+
+
+def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+    """Write all that should be there."""
+    write(path, "manifest", _MANIFEST, map(_manifest_cells, rows))
+
+
+def write_plan(path: Path, rows: Iterable[PlanRow]) -> None:
+    """Write one shard of what is to be done."""
+    cells = ([*_manifest_cells(row.file), row.action.value, row.reason, row.source] for row in rows)
+    write(path, "plan", _PLAN, cells)
+
+
+def read_plan(path: Path) -> list[PlanRow]:
+    """Read one shard of the plan."""
+    return [
+        PlanRow(_manifest_row(cells[:-3]), Action(cells[-3]), cells[-2], cells[-1])
+        for cells in read(path, "plan", _PLAN)
+    ]
+
+
+def write_receipts(path: Path, receipts: Iterable[Receipt]) -> None:
+    """Write what was done, one line a file."""
+    cells = (
+        [
+            r.name,
+            r.outcome.value,
+            str(r.size_bytes),
+            r.file_sha1 or "",
+            r.source,
+            f"{r.seconds:.3f}",
+            r.reason,
+        ]
+        for r in receipts
+    )
+    write(path, "receipts", _RECEIPTS, cells)
+
+
+def read_receipts(path: Path) -> list[Receipt]:
+    """Read what was done."""
+    return [
+        Receipt(name, Outcome(outcome), int(size), file_sha1 or None, source, float(seconds), reason)
+        for name, outcome, size, file_sha1, source, seconds, reason in read(path, "receipts", _RECEIPTS)
+    ]

@@ -1,0 +1,1 @@
+"""One module per command in bin/: arguments, lock, call, summary, exit status."""

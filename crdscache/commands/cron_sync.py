@@ -1,0 +1,42 @@
+"""`cron_sync`: keep a cache current. The only writer of a cache that is set up."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from crdscache.commands import arguments
+
+_EXAMPLES = """\
+  cron_sync --all --fetch-references --check-files        everything, as the old crontabs have it
+  cron_sync --contexts hst-operational --fetch-references what the pipelines need
+  cron_sync --last 10 --fetch-references --dry-run        how much would that be?
+
+exit status: 0 done; 1 some files failed, and are named; 2 usage; 3 could not start or go on;
+75 another writer is at work
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = arguments.parser(
+        "cron_sync", "Fetch new rules and references; switch the default context last.", _EXAMPLES
+    )
+    what = parser.add_argument_group("what")
+    what.add_argument("--fetch-references", action="store_true", help="references too, not only rules")
+    what.add_argument(
+        "--check-files", action="store_true", help="name what is missing or of wrong length; status 1"
+    )
+    arguments.writer_options(parser)
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command and give its exit status."""
+    options = make_parser().parse_args(arguments.two_dashes(words))
+    from crdscache.commands.writer import WriterRun
+
+    return WriterRun("cron_sync", options, "all").main()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,180 @@
+"""What `cache_config` says: the cache, its settings with their origins, each mistake with its cure."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from crdscache.cache import identity, layout, locks, manifest, serverconfig
+from crdscache.cache.rules import Rules
+from crdscache.commands import overrides
+from crdscache.contexts import catalogue, times
+from crdscache.contexts.serverinfo import ServerInfo
+from crdscache.errors import CacheError, SettingsError, UnreadableConfigError
+from crdscache.workflow import joblog, report, runs, settings, steps
+from crdscache.workflow.runs import Status
+from crdscache.workflow.settings import Resolved, Settings
+
+_STALE_S = 90 * 60  # three runs of a crontab with one every half hour
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Something that is wrong with a cache."""
+
+    what: str
+    cure: str
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run `cache_config`."""
+    joblog.log_to(None)
+    try:
+        resolved = settings.resolve(overrides.collect(options), settings.environment(), options.site)
+        config = settings.typed({key: setting.value for key, setting in resolved.items()})
+    except SettingsError as error:
+        sys.stderr.write(f"cache_config: {error}\n")
+        return Status.USAGE
+    except CacheError as error:
+        sys.stderr.write(f"cache_config: {error}\n")
+        return Status.FATAL
+    mistakes = list(diagnose(config))
+    facts = describe(config)
+    if options.json:
+        shown = {
+            key: {"value": setting.value, "origin": setting.origin}
+            for key, setting in sorted(resolved.items())
+        }
+        page = {"cache": facts, "settings": shown, "mistakes": [asdict(mistake) for mistake in mistakes]}
+        sys.stdout.write(json.dumps(page, indent=2) + "\n")
+    elif not options.check:
+        sys.stdout.write(_page(facts, resolved))
+    stream = sys.stderr if options.check else sys.stdout
+    stream.write(
+        "".join(f"{mistake.what}\n  cure: {mistake.cure}\n" for mistake in mistakes if not options.json)
+    )
+    if not mistakes and not options.check and not options.json:
+        sys.stdout.write("nothing wrong\n")
+    return Status.ERR if mistakes and options.check else Status.OK
+
+
+def _page(facts: dict[str, str], resolved: Resolved) -> str:
+    lines = [f"{key:20} {value}" for key, value in facts.items()]
+    lines += ["", "settings:"]
+    lines += [
+        f"  {key:20} {setting.value!s:40} {setting.origin}" for key, setting in sorted(resolved.items())
+    ]
+    return "\n".join([*lines, "", ""])
+
+
+def describe(config: Settings) -> dict[str, str]:
+    """Tell what `crds list --config` tells, and what we know beside it."""
+    cache = config.cache
+    info = _saved(cache)
+    before = runs.last(cache)
+    free = shutil.disk_usage(_existing(cache.root)).free
+    return {
+        "cache": str(cache.root),
+        "observatory": cache.observatory,
+        "server": config.server_url,
+        "default context": info.default_context if info else "none",
+        "edit context": info.edit_context if info else "none",
+        "layout": layout.find_mode(cache, config.new_mode).value,
+        "mappings": f"{cache.mappings} ({_count(cache.mappings)} files)",
+        "references": str(cache.references),
+        "configuration": str(cache.config),
+        "locks": str(cache.locks),
+        "state": str(cache.state),
+        "last run": f"{before.ended} UTC, status {before.result.status}" if before else "none",
+        "last success": f"{before.last_success} UTC" if before and before.last_success else "none",
+        "free space": report.size(free),
+    }
+
+
+def _existing(path: Path) -> Path:
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _count(directory: Path) -> int:
+    return sum(not path.name.startswith(".") for path in directory.iterdir()) if directory.is_dir() else 0
+
+
+def _saved(cache: layout.Layout) -> ServerInfo | None:
+    try:
+        return serverconfig.read_info(cache.config, cache.observatory)
+    except CacheError:
+        return None
+
+
+def diagnose(config: Settings) -> Iterator[Mistake]:
+    """Find what is wrong with a cache, without a server and without writing."""
+    cache = config.cache
+    try:
+        stamp = identity.admit(cache, config.server_url, config.use_case)
+    except CacheError as error:
+        yield Mistake(str(error), f"remote_cache_init, with CRDS_PATH={cache.root}, or mount its disk")
+        return
+    try:
+        layout.find_mode(cache, config.new_mode)
+        info = serverconfig.read_info(cache.config, cache.observatory)
+    except (UnreadableConfigError, SettingsError) as error:
+        yield Mistake(
+            str(error), "cron_sync writes the configuration anew; a wrong layout word is yours to correct"
+        )
+        return
+    if info is None:
+        yield Mistake("there is no configuration yet: the server's default is not whole here", "cron_sync")
+    else:
+        yield from _whole(config, info, stamp)
+    yield from _writing(config)
+    yield from _last_run(cache)
+
+
+def _whole(config: Settings, info: ServerInfo, stamp: identity.Identity) -> Iterator[Mistake]:
+    known = catalogue.from_metadata(info.metadata or {}, info.bad_files)
+    load = Rules(config.cache.mappings, known, config.cache.state / steps.LINKS).load
+    disk = manifest.Disk(config.cache, layout.find_mode(config.cache, config.new_mode), known, load)
+    lacks = disk.lacks(info.default_context, stamp.holdings, config.tolerate_missing)
+    if lacks:
+        what = (
+            f"the default context {info.default_context} is not whole: {len(lacks)} files, {lacks[0]} first"
+        )
+        yield Mistake(what, "cron_sync --fetch-references; what is of wrong length must be moved away first")
+
+
+def _writing(config: Settings) -> Iterator[Mistake]:
+    cache = config.cache
+    if config.readonly_cache:
+        yield Mistake("CRDS_READONLY_CACHE is set: cron_sync will refuse", "unset it where cron_sync runs")
+    lock = cache.locks / locks.SYNC_LOCK
+    if lock.exists() and not os.access(lock, os.R_OK | os.W_OK):
+        yield Mistake(
+            f"{lock} cannot be opened for writing by this user", f"chmod g+rw {lock}, or run as its owner"
+        )
+    if serverconfig.is_frozen(cache.config):
+        what = f"{cache.config / serverconfig.CONFIG_FILE} is read-only: the default context cannot move"
+        yield Mistake(what, f"chmod u+w {cache.config / serverconfig.CONFIG_FILE}")
+
+
+def _last_run(cache: layout.Layout) -> Iterator[Mistake]:
+    last = runs.last(cache)
+    if last is None or last.last_success is None:
+        yield Mistake("no run has succeeded yet", "cron_sync, and read what it says")
+        return
+    if times.age_s(last.last_success) > _STALE_S:
+        yield Mistake(
+            f"the last success was at {last.last_success} UTC",
+            "is cron_sync in the crontab, and what does it say?",
+        )
+    if last.waits_since:
+        what = (
+            f"the default context stays {last.result.default_after} since {last.waits_since} UTC: "
+            f"{last.result.server_default} lacks {last.result.waits_for[0]}"
+        )
+        yield Mistake(
+            what, "cron_sync fetches it as soon as the server delivers it; or name it in tolerate_missing"
+        )

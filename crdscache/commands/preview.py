@@ -1,0 +1,112 @@
+"""The plan in process: what a run would do, found out by the same functions and without snakemake's start.
+
+A run of the commands begins with it, and ends with it where there is nothing to do. It writes nothing in the
+cache.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from crdscache.cache import answer, commit, identity, plan, rules, serverconfig
+from crdscache.cache.answer import Answer
+from crdscache.cache.manifest import Disk
+from crdscache.cache.plan import Plan
+from crdscache.contexts.records import Action, Outcome, Problem, Receipt
+from crdscache.server import fetch, mappings, rpc
+from crdscache.workflow import steps
+from crdscache.workflow.runs import Result, Status
+from crdscache.workflow.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A dry run in a few numbers."""
+
+    server_default: str
+    fetch_mappings: int
+    fetch_mappings_bytes: int
+    fetch_references: int
+    fetch_references_bytes: int
+    pending: int
+
+    def __str__(self) -> str:
+        return (
+            f"would fetch {self.fetch_mappings} mappings ({self.fetch_mappings_bytes} bytes) and "
+            f"{self.fetch_references} references ({self.fetch_references_bytes} bytes), "
+            f"{self.pending} pending; the server's default is {self.server_default}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would find and do."""
+
+    said: Answer
+    disk: Disk
+    drawn: Plan
+    rules: tuple[Receipt, ...]  # of mappings that are not in the cache: brought aside, in a dry run only
+
+    @property
+    def numbers(self) -> Numbers:
+        """Add up what would be done."""
+        fetched = [receipt.size_bytes for receipt in self.rules if receipt.outcome is Outcome.FETCHED]
+        totals = plan.totals(self.drawn)
+        return Numbers(
+            self.said.info.default_context,
+            len(fetched),
+            sum(fetched),
+            totals.n_fetch,
+            totals.fetch_bytes,
+            totals.n_pending,
+        )
+
+    def problems(self) -> list[Problem]:
+        """List what is wrong, each file once."""
+        failed = [plan.receipt_of(row) for row in self.drawn.rows if row.action is not Action.FETCH]
+        told = [Problem(r.name, r.reason) for r in (*self.rules, *failed) if r.outcome is Outcome.FAILED]
+        told += [*self.said.chosen.problems, *self.drawn.problems]
+        return list({problem.name: problem for problem in reversed(told)}.values())[::-1]
+
+
+def ask(config: Settings) -> Answer:
+    """Ask the server what there is."""
+    with rpc.RpcClient(config.server_url, config.patience) as server:
+        info = server.server_info(config.cache.observatory)
+    return answer.settle(info, config.wanted, is_first=not serverconfig.exists(config.cache.config))
+
+
+def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | None:
+    """Tell that there is nothing to do; None where there is. One request, and nothing is parsed twice."""
+    said = ask(config)
+    identity.stamp(config.cache, stamp)
+    disk = steps.disk(config, said)
+    promise = steps.promise(config, said, stamp)
+    current = commit.current(
+        config.cache, said.info, config.server_url, promise, takes_default=said.chosen.takes_default
+    )
+    if current is None or any(not (config.cache.mappings / name).exists() for name in said.chosen.mappings):
+        return None
+    seen = Preview(said, disk, plan.draw_up(disk, steps.scope(config, said), promise.holdings), ())
+    if seen.problems() or any(row.action is not Action.KEEP for row in seen.drawn.rows):
+        return None
+    plan.sweep(disk, seen.drawn.rows)
+    kept = {Outcome.KEPT.value: len(seen.drawn.manifest)}
+    return Result(Status.OK, current, current, said.info.default_context, n_files=kept)
+
+
+def foresee(config: Settings, stamp: identity.Identity) -> Preview:
+    """Find out what a run would do; rules that are not cached are brought to a temporary directory."""
+    said = ask(config)
+    with TemporaryDirectory(prefix="crdscache-") as scratch:
+        shelf = mappings.Shelf(config.cache.mappings, Path(scratch), said.catalogue)
+        load = rules.Rules(config.cache.mappings, said.catalogue, None, shelf.find).load
+        with fetch.Downloader(config.patience, config.connections) as downloader:
+            receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
+        disk = steps.disk(config, said, load)
+        drawn = plan.draw_up(disk, steps.scope(config, said), steps.promise(config, said, stamp).holdings)
+    with rpc.RpcClient(config.server_url, config.patience) as server:
+        drawn = steps.hold_back(drawn, partial(server.file_states, config.cache.observatory))
+    brought = tuple(receipt for receipt in receipts if receipt.outcome is not Outcome.KEPT)
+    return Preview(said, disk, drawn, brought)

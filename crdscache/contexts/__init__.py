@@ -1,0 +1,1 @@
+"""The language of CRDS: names, rules, closures, the catalogue. Pure: no file, no network."""

@@ -1,0 +1,111 @@
+"""What the names of files say, and which of them may become part of a path.
+
+Source: docs/protocol.md, "Names".
+"""
+
+import re
+
+from crdscache.errors import UnsafeNameError
+
+# In the order in which an instrument is looked for in a name.
+INSTRUMENTS: dict[str, tuple[str, ...]] = {
+    "hst": ("acs", "cos", "nicmos", "stis", "synphot", "wfc3", "wfpc2"),
+    "jwst": ("fgs", "miri", "nircam", "niriss", "nirspec", "system"),
+    "roman": ("wfi",),
+    "tobs": ("tinstr",),
+}
+OBSERVATORIES: tuple[str, ...] = tuple(INSTRUMENTS)
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_TEMPORARY_ENDINGS = (".part", ".crdstmp", ".lock")
+_MAPPING_ENDINGS = (".pmap", ".imap", ".rmap")
+_SPECIAL_VALUES = frozenset({"N/A", "OMIT", "TEMP_N/A", "TEMP_OMIT", "UNDEFINED"})
+_GEIS_HEADER = re.compile(r"(.*\.r[0-9])(h)", re.IGNORECASE)
+
+# hst's pipelines generate names whose first piece ends in a letter for the instrument.
+_HST_LETTERS = {
+    "j": "acs",
+    "o": "stis",
+    "n": "nicmos",
+    "u": "wfpc2",
+    "i": "wfc3",
+    "l": "cos",
+    "m": "synphot",
+}
+
+
+def require_safe(name: object) -> str:
+    """Return the name if it may become part of a path.
+
+    Raises
+    ------
+    UnsafeNameError
+        It is no text, could lead out of its directory, or looks like a temporary or a lock.
+    """
+    if not isinstance(name, str):
+        raise UnsafeNameError(name, "it is no text")
+    if _SAFE_NAME.fullmatch(name) is None:
+        raise UnsafeNameError(
+            name, "only letters, digits and . _ - are allowed, 128 at most, no . or - first"
+        )
+    # A disk that does not know case would take X.LOCK for x.lock.
+    if name.lower().endswith(_TEMPORARY_ENDINGS):
+        raise UnsafeNameError(name, "it ends like a temporary or a lock")
+    return name
+
+
+def printable(name: object) -> str:
+    """Show a name that may be anything: as it is if it is safe, else so that no terminal is harmed."""
+    try:
+        return require_safe(name)
+    except UnsafeNameError:
+        return f"{name!r:.140}"
+
+
+def is_mapping(name: str) -> bool:
+    """Tell whether a name is that of a mapping; any other is a reference's."""
+    return name.endswith(_MAPPING_ENDINGS)
+
+
+def is_special(value: str) -> bool:
+    """Tell whether a value stands where a name could, but says that there is no file."""
+    return value.strip().upper() in _SPECIAL_VALUES
+
+
+def observatory_of(name: str) -> str | None:
+    """Tell the observatory that a file belongs to, None if the name does not show it."""
+    lowered = name.lower()
+    if is_mapping(lowered):
+        first = re.split(r"[_.]", lowered, maxsplit=1)[0]
+        return first if first in OBSERVATORIES else None
+    for observatory in OBSERVATORIES:
+        if lowered.startswith(f"{observatory}_") or f"_{observatory}." in lowered:
+            return observatory
+    return next((each for each in OBSERVATORIES if instrument_of(name, each) is not None), None)
+
+
+def instrument_of(name: str, observatory: str) -> str | None:
+    """Tell the instrument of a reference, None if the name does not show it."""
+    lowered = name.lower()
+    if observatory == "hst":
+        return _hst_instrument(lowered)
+    for instrument in INSTRUMENTS.get(observatory, ()):
+        if f"_{instrument}_" in lowered or lowered.startswith(f"{instrument}_"):
+            return instrument
+    return None
+
+
+def _hst_instrument(lowered: str) -> str | None:
+    pieces = re.split(r"[_.]", lowered)
+    match pieces:
+        case ["hst", instrument, _, _, *_] if instrument in INSTRUMENTS["hst"]:
+            return instrument
+    if "syn" in pieces[-2:] or "th" in pieces[-2:]:
+        return "synphot"
+    return _HST_LETTERS.get(pieces[0][-1:])
+
+
+def geis_data(name: str) -> str | None:
+    """Name the data half of a GEIS header: mappings name only the header; None for any other file."""
+    match = _GEIS_HEADER.fullmatch(name)
+    return None if match is None else match[1] + ("d" if match[2] == "h" else "D")

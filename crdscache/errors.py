@@ -1,0 +1,91 @@
+"""Every exception that the package raises, as one tree: the class tells the caller what to do."""
+
+import shutil
+from pathlib import Path
+
+
+class CacheError(Exception):
+    """Base of all errors that the package raises; the message is for an operator."""
+
+
+class SettingsError(CacheError):
+    """Arguments, environment or settings are wrong: the operator must act; nothing was touched."""
+
+
+class LockedError(CacheError):
+    """Another writer holds the cache."""
+
+
+class NotACacheError(CacheError):
+    """The root is not this cache: not mounted, not set up, or of another server or observatory."""
+
+
+class DiskError(CacheError):
+    """The disk refuses: full, read-only, or no permission; no other file would fare better."""
+
+
+class UnreadableConfigError(CacheError):
+    """The saved configuration is damaged: it is treated as absent, and written anew from the server."""
+
+
+class ServerError(CacheError):
+    """The server refused, or its answer makes no sense; asking again would not help."""
+
+
+class NotDeliveredError(CacheError):
+    """The server knows the file but does not hand it out (yet)."""
+
+
+class UnsafeNameError(CacheError):
+    """A name that must not become a path."""
+
+    def __init__(self, name: object, why: str) -> None:
+        super().__init__(f"{name!r:.140} is refused as a file name: {why}")
+        self.name = name
+
+
+class MappingError(CacheError):
+    """A mapping cannot be read."""
+
+    def __init__(self, name: str, reason: str, *, line: int | None = None) -> None:
+        super().__init__(f"{name}{'' if line is None else f', line {line}'}: {reason}")
+        self.name, self.line = name, line
+
+
+class MissingMappingError(CacheError):
+    """A mapping is named, but it is neither here nor on the server."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: neither here nor on the server")
+        self.name = name
+
+
+class TransferError(CacheError):
+    """What another attempt may cure: the only branch that is retried."""
+
+
+class UnreachableError(TransferError):
+    """No connection, a time-out, a cut, or a server that says it cannot answer now."""
+
+
+class MismatchError(TransferError):
+    """A file's bytes are not what its record says; they are never kept."""
+
+    def __init__(self, name: str, field: str, *, expected: object, actual: object) -> None:
+        super().__init__(f"{name}: {field} is {actual}, the catalogue says {expected}")
+        self.name, self.field = name, field
+
+
+def disk_error(error: OSError, path: Path, *, needed_bytes: int | None = None) -> DiskError:
+    """Turn the system's error into ours, with what an operator needs to act on it."""
+    needed = "" if needed_bytes is None else f", {needed_bytes} bytes needed"
+    return DiskError(f"{path}: {error.strerror or error}{needed}{_free(path)}")
+
+
+def _free(path: Path) -> str:
+    for place in (path, *path.parents):
+        try:
+            return f", {shutil.disk_usage(place).free} bytes free"
+        except OSError:
+            continue
+    return ""

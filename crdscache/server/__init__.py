@@ -1,0 +1,1 @@
+"""The other end: remote procedure calls and transfers."""

@@ -1,0 +1,99 @@
+"""Bring the rules that contexts need: found from the root down, put in place from the leaves up.
+
+A mapping gets its name only when all that it names is there, so a context that a reader can open is whole.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from crdscache.cache import publish
+from crdscache.contexts.catalogue import Catalogue
+from crdscache.contexts.closure import Links, Load
+from crdscache.contexts.mapping import Level
+from crdscache.contexts.records import FileRecord, Outcome, Receipt
+from crdscache.errors import MappingError, MissingMappingError
+from crdscache.server.fetch import Downloader, Order
+
+_LEAVES_FIRST = (Level.RMAP, Level.IMAP, Level.PMAP)
+
+
+class Shelf:
+    """Verified copies of mappings that have no place in the cache yet.
+
+    Parameters
+    ----------
+    here, aside
+        Where the mappings of the cache lie; where copies go: the same directory, or a temporary one in a dry
+        run.
+    """
+
+    def __init__(self, here: Path, aside: Path, catalogue: Catalogue) -> None:
+        self._here, self._aside, self._records = here, aside, catalogue.records
+        self._copies: dict[str, Path] = {}
+
+    def find(self, record: FileRecord) -> Path | None:
+        """Tell where the copy of a mapping lies; see `rules.Rules`."""
+        return self._copies.get(record.name)
+
+    def bring(
+        self, wanted: Iterable[str], base_url: str, downloader: Downloader, load: Load
+    ) -> list[Receipt]:
+        """Bring the closures of `wanted`, level by level, as copies.
+
+        Parameters
+        ----------
+        load
+            Reads a mapping that is here, or a copy.
+
+        Returns
+        -------
+        list
+            One receipt per mapping of the closures, in order of name.
+        """
+        receipts: dict[str, Receipt] = {}
+        level = sorted(set(wanted))
+        while level:
+            missing = [name for name in level if name in self._records and not (self._here / name).exists()]
+            orders = [Order(self._records[name], base_url + name, self._aside / name) for name in missing]
+            for receipt in downloader.bring_all(orders, publish=False):
+                receipts[receipt.name] = receipt
+                if receipt.outcome is Outcome.FETCHED:
+                    copy = publish.part_name(receipt.name, self._records[receipt.name].file_sha1)
+                    self._copies[receipt.name] = self._aside / copy
+            below = {child for name in level for child in _children(name, load, receipts)}
+            level = sorted(below - receipts.keys())
+        return [receipts[name] for name in sorted(receipts)]
+
+    def put(self, load: Load) -> None:
+        """Give the copies their names, leaves first.
+
+        A copy whose own leaves are not here stays aside, to be taken up by the next run without another
+        request.
+        """
+        for level in _LEAVES_FIRST:
+            for name in sorted(self._copies):
+                if name.endswith(level.value) and self._is_whole(name, load):
+                    publish.rename_into_place(self._copies[name], self._here / name)
+        if self._copies:
+            publish.sync_directory(self._here)
+
+    def _is_whole(self, name: str, load: Load) -> bool:
+        try:
+            return all((self._here / child).exists() for child in _mappings(load(name)))
+        except (MappingError, MissingMappingError):
+            return False
+
+
+def _children(name: str, load: Load, receipts: dict[str, Receipt]) -> tuple[str, ...]:
+    try:
+        links = load(name)
+    except (MappingError, MissingMappingError) as error:
+        if name not in receipts or receipts[name].outcome is Outcome.FETCHED:
+            receipts[name] = Receipt(name, Outcome.FAILED, reason=str(error))
+        return ()
+    receipts.setdefault(name, Receipt(name, Outcome.KEPT))
+    return _mappings(links)
+
+
+def _mappings(links: Links) -> tuple[str, ...]:
+    return () if links.level is Level.RMAP else links.names

@@ -1,0 +1,1 @@
+"""What rules, scripts and commands share: settings, logs, status, starting snakemake."""

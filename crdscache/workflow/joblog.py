@@ -1,0 +1,77 @@
+"""The log of one job; the only place that sets handlers."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from crdscache.contexts.records import Receipt
+from crdscache.errors import CacheError, disk_error
+
+FATAL = "FATAL: "
+PROGRESS = "PROGRESS: "
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+_PR_SET_PDEATHSIG = 1
+_TELL_EVERY_S = 0.5
+
+
+def log_to(path: Path | None, level: int = logging.INFO) -> None:
+    """Send all that is logged in this process to one file; None: nowhere, warnings included."""
+    handler: logging.Handler = logging.NullHandler()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    formatter = logging.Formatter(_FORMAT, "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+@contextmanager
+def job_log(path: str) -> Iterator[None]:
+    """Run a job's work: its log goes to `path`, and what stops it is told in one line, no traceback."""
+    _die_with_parent()
+    try:
+        log_to(Path(path))
+        yield
+    except CacheError as error:
+        _stop(error)
+    except OSError as error:  # the state's own disk is full, say: nothing that a job could write down
+        _stop(disk_error(error, Path(error.filename or path)))
+
+
+class Progress:
+    """Counts files for the live line of a terminal: a line on standard error, at most twice a second."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_files, self._size_bytes, self._told = 0, 0, 0.0
+
+    def __call__(self, receipt: Receipt) -> None:
+        """Count one file that is done."""
+        with self._lock:
+            self._n_files += 1
+            self._size_bytes += receipt.size_bytes
+            now = time.monotonic()
+            if now - self._told < _TELL_EVERY_S:
+                return
+            self._told = now
+            sys.stderr.write(f"{PROGRESS}{os.getpid()} {self._n_files} {self._size_bytes}\n")
+
+
+def _stop(error: CacheError) -> None:
+    logging.getLogger(__name__).critical("stopped reason=%s", error)
+    sys.stderr.write(f"{FATAL}{error}\n")
+    raise SystemExit(3) from None
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this job when snakemake is gone, so that no orphan works on without a master."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

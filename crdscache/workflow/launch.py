@@ -1,0 +1,120 @@
+"""Start snakemake under the writer's lock, and listen to it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from crdscache.cache.layout import Layout
+from crdscache.workflow import joblog
+from crdscache.workflow.settings import CHECKOUT
+
+_RUN_FILE = "run.json"
+_STOP_AFTER_S = 8
+_TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How snakemake ended."""
+
+    status: int
+    fatal: str | None  # what stopped a job, in the job's own words
+    tail: tuple[str, ...]  # its last lines
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What snakemake shall make, and how."""
+
+    target: str
+    values: Mapping[str, Any]  # settings, and the keys of the run
+    cores: int | None
+    environ: Mapping[str, str]
+
+
+def run(
+    start: Start, cache: Layout, lock: int, log: Path, tell: Callable[[int, int, int], None] | None
+) -> End:
+    """Run snakemake to its end; a signal to us is passed on to it and all its jobs.
+
+    Parameters
+    ----------
+    lock
+        Descriptor of the writer's lock: it becomes the standard input of snakemake and its jobs.
+    tell
+        Called with the process id of a job, its files so far, and their bytes.
+    """
+    run_file = cache.state / _RUN_FILE
+    run_file.write_text(json.dumps(dict(start.values)), encoding="utf-8")
+    process = subprocess.Popen(
+        _command(start, cache, run_file),
+        stdin=lock,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=cache.state,
+        env={**start.environ, "CRDS_PATH": str(cache.root), "CRDS_OBSERVATORY": cache.observatory},
+        process_group=0,
+        text=True,
+        errors="replace",
+    )
+    try:
+        with process.stdout as lines:  # type: ignore[union-attr]
+            fatal, tail = _listen(lines, log, tell)
+        return End(process.wait(), fatal, tail)
+    finally:
+        _end_group(process)
+
+
+def _command(start: Start, cache: Layout, run_file: Path) -> list[str]:
+    words = [
+        sys.executable,
+        "-B",
+        "-m",
+        "snakemake",
+        start.target,
+        "--snakefile",
+        str(CHECKOUT / "Snakefile"),
+    ]
+    words += ["--directory", str(cache.state), "--workflow-profile", str(CHECKOUT / "profiles" / "default")]
+    words += ["--configfile", str(run_file)]
+    return words if start.cores is None else [*words, "--cores", str(start.cores)]
+
+
+def _listen(
+    lines: IO[str], log: Path, tell: Callable[[int, int, int], None] | None
+) -> tuple[str | None, tuple[str, ...]]:
+    fatal = None
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with log.open("a", encoding="utf-8") as stream:
+        for line in lines:
+            if line.startswith(joblog.PROGRESS):
+                if tell is not None:
+                    tell(*map(int, line.removeprefix(joblog.PROGRESS).split()))
+                continue
+            if line.startswith(joblog.FATAL) and fatal is None:
+                fatal = line.removeprefix(joblog.FATAL).strip()
+            tail.append(line.rstrip("\n"))
+            stream.write(line)
+    return fatal, tuple(tail)
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """End snakemake and its jobs, if they still run: we leave because of a signal or an error."""
+    if process.poll() is not None:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(_STOP_AFTER_S)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return

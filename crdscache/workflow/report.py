@@ -1,0 +1,86 @@
+"""What a run says: short, and only what is new; from cron, silence means that all is well."""
+
+import sys
+
+from crdscache.cache.commit import Summary
+from crdscache.contexts import times
+from crdscache.contexts.records import Problem
+from crdscache.workflow.runs import Record, Result, Status
+
+MOST_LINES = 20
+_TELL_AGAIN_S = 24 * 3600
+
+
+def end_by(summary: Summary) -> None:
+    """End a workflow that was started by hand: status 1, with each failure named, if there were any."""
+    if summary.failures:
+        sys.stderr.write("\n".join(failures(summary.failures, MOST_LINES)) + "\n")
+        raise SystemExit(1)
+
+
+def is_news(result: Result, before: Record | None) -> bool:
+    """Tell whether a run that nobody watches has something to say."""
+    if result.status == Status.OK:
+        return result.did_something or (before is not None and before.result.status != Status.OK)
+    if before is None or before.failures_told is None or _what_failed(result) != _what_failed(before.result):
+        return True
+    return times.age_s(before.failures_told) >= _TELL_AGAIN_S
+
+
+def _what_failed(result: Result) -> tuple[object, ...]:
+    return result.status, result.message, tuple(sorted(problem.name for problem in result.failures))
+
+
+def lines(observatory: str, result: Result, before: Record | None) -> tuple[list[str], list[str]]:
+    """Say how a run ended: for standard output, and for standard error."""
+    out, err = [], []
+    if result.status == Status.OK and before is not None and before.result.status != Status.OK:
+        out.append(f"{observatory}: recovered; the last run ended with status {before.result.status}")
+    out += _outcome(observatory, result)
+    if result.message:
+        err.append(f"{observatory}: {result.message}")
+    if result.waits_for:
+        waits = (
+            f"{observatory}: the default context stays {result.default_after}, {result.server_default} lacks "
+        )
+        err.append(waits + _some(result.waits_for))
+    err += failures(result.failures, MOST_LINES - len(out) - len(err) - 1)
+    return out, err
+
+
+def _outcome(observatory: str, result: Result) -> list[str]:
+    if result.default_after is None:
+        return []
+    moved = result.default_before not in (None, result.default_after)
+    default = f"{result.default_before} -> {result.default_after}" if moved else result.default_after
+    counts = [
+        f"{n} {outcome} ({size(result.size_bytes.get(outcome, 0))})"
+        if outcome == "fetched"
+        else f"{n} {outcome}"
+        for outcome, n in sorted(result.n_files.items())
+        if n
+    ]
+    text = f"{observatory}: default context {default}; {', '.join(counts) or 'nothing to do'}"
+    pending = [f"{observatory}: not delivered yet: {_some(result.pending)}"] if result.pending else []
+    return [text, *pending]
+
+
+def failures(problems: tuple[Problem, ...], most: int) -> list[str]:
+    """List what failed, each file once, with a last line that counts what is left out."""
+    told = [f"failed: {problem.name}: {problem.reason}" for problem in problems]
+    if len(told) <= most:
+        return told
+    return [*told[: most - 1], f"and {len(told) - most + 1} more failures: see the log"]
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004
+
+
+def size(size_bytes: float) -> str:
+    """Write a number of bytes for people."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size_bytes < 1000:  # noqa: PLR2004 -- SI, as disks are sold
+            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"

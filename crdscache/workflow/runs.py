@@ -1,0 +1,168 @@
+"""What runs leave behind: a line each in runs.tsv, the last one whole in status.json, and logs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+from secrets import token_hex
+
+from crdscache.cache import publish, tables
+from crdscache.cache.commit import Summary
+from crdscache.cache.layout import Layout
+from crdscache.contexts import times
+from crdscache.contexts.records import Problem
+
+_RUNS = (
+    "run_id",
+    "command",
+    "started",
+    "ended",
+    "status",
+    "default_before",
+    "default_after",
+    "fetched",
+    "failed",
+    "message",
+)
+
+
+class Status(IntEnum):
+    """How a command ends; 128 + n where signal n stopped it. Never a count."""
+
+    OK = 0
+    ERR = 1
+    USAGE = 2
+    FATAL = 3
+    BUSY = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, as it begins."""
+
+    run_id: str
+    command: str
+    started: str  # UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    status: int
+    default_before: str | None = None
+    default_after: str | None = None
+    server_default: str | None = None
+    waits_for: tuple[str, ...] = ()
+    failures: tuple[Problem, ...] = ()
+    pending: tuple[str, ...] = ()
+    n_files: Mapping[str, int] = field(default_factory=dict)  # by outcome
+    size_bytes: Mapping[str, int] = field(default_factory=dict)
+    message: str = ""  # what stopped it
+
+    @property
+    def did_something(self) -> bool:
+        """Whether an operator would want to hear of it."""
+        return bool(self.n_files.get("fetched")) or self.default_before != self.default_after
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The content of status.json: the last run, and what was told of it."""
+
+    run: Run
+    ended: str
+    result: Result
+    last_success: str | None
+    failures_told: str | None  # when the failures that last were told
+    waits_since: str | None  # since when the default waits for the server's
+
+
+def new_id() -> str:
+    """Make the id of a run: its time, and something that no other run has."""
+    return f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{token_hex(3)}"
+
+
+def begin(command: str) -> Run:
+    """Begin a run."""
+    return Run(new_id(), command, times.now())
+
+
+def result_of(summary: Summary) -> Result:
+    """Turn what the commit wrote into a result."""
+    switch = summary.switch
+    return Result(
+        Status.ERR if summary.failures else Status.OK,
+        switch.before,
+        switch.after,
+        switch.server,
+        switch.waits_for,
+        summary.failures,
+        summary.pending,
+        summary.n_files,
+        summary.size_bytes,
+    )
+
+
+def last(cache: Layout) -> Record | None:
+    """Read how the last run ended; None where nothing readable tells."""
+    try:
+        data = json.loads((cache.state / "status.json").read_text(encoding="utf-8"))
+        result = data["result"]
+        result["failures"] = tuple(Problem(**problem) for problem in result["failures"])
+        result["waits_for"], result["pending"] = tuple(result["waits_for"]), tuple(result["pending"])
+        return Record(**{**data, "run": Run(**data["run"]), "result": Result(**result)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def record(cache: Layout, run: Run, result: Result, *, told: str | None) -> Record:
+    """Write down how a run ended.
+
+    Parameters
+    ----------
+    told
+        When the failures of this run were told, if they were; UTC.
+    """
+    before = last(cache)
+    ended = times.now()
+    waits_since = None
+    if result.waits_for:
+        waits_since = before.waits_since if before and before.waits_since else ended
+    last_success = before.last_success if before else None
+    if result.status == Status.OK:
+        last_success = ended
+    written = Record(run, ended, result, last_success, told, waits_since)
+    publish.write_text(cache.state / "status.json", json.dumps(asdict(written), indent=2) + "\n")
+    tables.append(cache.state / "runs.tsv", "runs", _RUNS, _cells(written))
+    return written
+
+
+def _cells(written: Record) -> list[str]:
+    run, result = written.run, written.result
+    counts = [str(result.n_files.get("fetched", 0)), str(len(result.failures))]
+    defaults = [result.default_before or "", result.default_after or ""]
+    return [
+        run.run_id,
+        run.command,
+        run.started,
+        written.ended,
+        str(result.status),
+        *defaults,
+        *counts,
+        result.message,
+    ]
+
+
+def log_path(cache: Layout, run: Run) -> Path:
+    """Name the log of a run."""
+    return cache.state / "logs" / f"run-{run.run_id}.log"
+
+
+def prune_logs(cache: Layout, keep: int) -> None:
+    """Remove the oldest logs of runs, ours and Snakemake's own, which it never removes."""
+    for pattern in ("logs/run-*.log", ".snakemake/log/*.log"):
+        for path in sorted(cache.state.glob(pattern), key=lambda path: path.name)[:-keep]:
+            path.unlink(missing_ok=True)

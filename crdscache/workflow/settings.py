@@ -1,0 +1,294 @@
+"""The settings of a run, from their layers; the one place that reads the environment.
+
+Layers, lowest first: config.yaml, the site's file, CRDS_* variables, the command line.
+Source: docs/protocol.md, "Environment".
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from crdscache.cache import identity, layout
+from crdscache.cache.identity import Holdings
+from crdscache.cache.layout import Layout, Mode
+from crdscache.contexts import names
+from crdscache.contexts.records import Patience
+from crdscache.contexts.selection import Wanted
+from crdscache.errors import SettingsError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SITE_FILE = "site.yaml"
+
+# Variables that set one key each; the rest are the path variables below.
+_VARIABLES = {
+    "CRDS_OBSERVATORY": "observatory",
+    "CRDS_SERVER_URL": "server_url",
+    "CRDS_CONTEXT": "contexts",
+    "CRDS_READONLY_CACHE": "readonly_cache",
+    "CRDS_CLIENT_RETRY_COUNT": "tries",
+    "CRDS_CLIENT_RETRY_DELAY_SECONDS": "backoff_s",
+    "CRDS_CLIENT_TIMEOUT_SECONDS": "read_timeout_s",
+    "CRDS_LOCKS": "lock_dir",
+}
+_BRANCHES = {"MAP": "mappings", "REF": "references", "CFG": "config"}
+_BOOLEANS = {"0": False, "f": False, "false": False, "1": True, "t": True, "true": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value, and which layer it comes from."""
+
+    value: object
+    origin: str
+
+
+Resolved = dict[str, Setting]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a run as typed values; config.yaml tells what each means."""
+
+    cache: Layout
+    server_url: str
+    use_case: str
+    readonly_cache: bool
+    wanted: Wanted
+    fetch_references: bool
+    check_files: bool
+    holdings: Holdings | None  # None: what was fetched for the default so far
+    tolerate_missing: frozenset[str]
+    new_mode: Mode
+    shards: int
+    connections: int
+    patience: Patience
+    keep_logs: int
+
+
+def environment() -> dict[str, str]:
+    """Give the environment of this process: everything else takes it as an argument."""
+    return dict(os.environ)
+
+
+def resolve(
+    overrides: Mapping[str, Setting], environ: Mapping[str, str], site: Path | None = None
+) -> Resolved:
+    """Put the layers together.
+
+    Parameters
+    ----------
+    overrides
+        What the command line says; it comes last.
+    site
+        The site's file, where the command line names one.
+
+    Raises
+    ------
+    SettingsError
+        An unknown key or a wrong value; the message names the layer, the key and what is allowed.
+    """
+    settings = _read_yaml(CHECKOUT / "config.yaml", "default")
+    named = site or (Path(environ["CRDSCACHE_SITE"]) if environ.get("CRDSCACHE_SITE") else None)
+    from_variables = _from_variables(environ)
+    if named is not None:
+        settings |= _read_yaml(named, str(named))
+    settings |= _told(settings | from_variables | dict(overrides), environ)
+    if named is None:
+        settings |= _site_of_cache(settings | from_variables | dict(overrides))
+    settings |= from_variables
+    settings |= overrides
+    _check(settings)
+    return settings
+
+
+def _site_of_cache(settings: Resolved) -> Resolved:
+    root, observatory = settings["cache_root"].value, settings["observatory"].value
+    if not isinstance(root, str) or not isinstance(observatory, str):
+        return {}
+    path = layout.default_layout(Path(root), observatory).state / SITE_FILE
+    return _read_yaml(path, str(path)) if path.exists() else {}
+
+
+def _told(settings: Resolved, environ: Mapping[str, str]) -> Resolved:
+    """Find what the environment and the cache itself tell of observatory, server and branches."""
+    told: Resolved = {}
+    root, url = settings["cache_root"].value, settings["server_url"].value
+    observatory = settings["observatory"].value
+    if observatory is None:
+        observatory, origin = _observatory(root, url)
+        if observatory is not None:
+            told["observatory"] = Setting(observatory, origin)
+    if not isinstance(observatory, str):
+        return told
+    told |= _branches(environ, observatory)
+    if url is None:
+        told["server_url"] = _server_url(root, observatory)
+    return told
+
+
+def _observatory(root: object, url: object) -> tuple[str | None, str]:
+    for observatory in names.OBSERVATORIES:
+        if isinstance(url, str) and observatory in url.rsplit("@")[-1].partition("//")[2].partition("/")[0]:
+            return observatory, "the server's name"
+    if isinstance(root, str):
+        stamps = [
+            one for one in names.OBSERVATORIES if (Path(root) / ".crdscache" / one / "identity.json").exists()
+        ]
+        if len(stamps) == 1:
+            return stamps[0], "the cache"
+    return None, ""
+
+
+def _server_url(root: object, observatory: str) -> Setting:
+    stamp = identity.load(layout.default_layout(Path(root), observatory)) if isinstance(root, str) else None
+    if stamp is not None:
+        return Setting(stamp.server_url, "the cache")
+    return Setting(f"https://{observatory}-crds.stsci.edu", "the mission's server")
+
+
+def _from_variables(environ: Mapping[str, str]) -> Resolved:
+    settings: Resolved = {}
+    for variable, key in _VARIABLES.items():
+        if variable in environ:
+            settings[key] = Setting(_convert(variable, key, environ[variable]), variable)
+    for variable in ("CRDS_PATH", "CRDS_PATH_SINGLE"):
+        if variable in environ:
+            settings["cache_root"] = Setting(_directory(variable, environ[variable]), variable)
+    return settings
+
+
+def _branches(environ: Mapping[str, str], observatory: str) -> Resolved:
+    settings: Resolved = {}
+    for short, branch in _BRANCHES.items():
+        places = (
+            (f"CRDS_{short}PATH_SINGLE", ""),
+            (f"CRDS_{short}PATH", f"/{observatory}"),
+            ("CRDS_PATH_SINGLE", f"/{branch}"),
+        )
+        for variable, below in places:
+            if variable in environ:
+                place = _directory(variable, environ[variable]) + below
+                settings[f"{branch}_dir"] = Setting(place, variable)
+                break
+    return settings
+
+
+def _directory(variable: str, text: str) -> str:
+    place = text.rstrip("/")
+    # Blanks and control characters break the old tools' scripts, which share the cache.
+    if not place.startswith("/") or not place.isascii() or not place.isprintable() or " " in place:
+        found = "the root directory" if text.startswith("/") and not place else repr(text)
+        message = (
+            f"{variable}: expected an absolute path, not /, of printable ASCII without blanks; found {found}"
+        )
+        raise SettingsError(message)
+    return place
+
+
+def _convert(variable: str, key: str, text: str) -> object:
+    if key == "lock_dir":
+        return _directory(variable, text)
+    if key == "readonly_cache":
+        if text.lower() not in _BOOLEANS:
+            message = f"{variable}: expected one of {', '.join(_BOOLEANS)}; found {text!r}"
+            raise SettingsError(message)
+        return _BOOLEANS[text.lower()]
+    if key in {"tries", "backoff_s", "read_timeout_s"}:
+        try:
+            return int(text) if key == "tries" else float(text)
+        except ValueError as error:
+            message = f"{variable}: expected a number; found {text!r}"
+            raise SettingsError(message) from error
+    if key == "contexts":
+        return [text]
+    return text.lower() if key == "observatory" else text
+
+
+def _read_yaml(path: Path, origin: str) -> Resolved:
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: cannot be read: {error}"
+        raise SettingsError(message) from error
+    except yaml.YAMLError as error:
+        message = f"{path}: not YAML: {error}"
+        raise SettingsError(message) from error
+    if not isinstance(data, dict | None):
+        message = f"{path}: expected 'key: value' lines, found {type(data).__name__}"
+        raise SettingsError(message)
+    settings = {str(key): Setting(value, origin) for key, value in (data or {}).items()}
+    _check(settings)
+    return settings
+
+
+def _check(settings: Resolved) -> None:
+    schema = yaml.load(
+        (CHECKOUT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
+    )
+    values = {key: setting.value for key, setting in settings.items()}
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(values):
+        key = str(error.path[0]) if error.path else ""
+        where = f"{settings[key].origin}: {key}" if key else "settings"
+        raise SettingsError(f"{where}: {error.message}")
+
+
+def for_set_up(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Change settings to those of a first set-up: all rules unless contexts are named, and no references."""
+    named = values["contexts"] or values["last_n_contexts"]
+    return {**values, "all_contexts": not named, "fetch_references": False, "check_files": False}
+
+
+def typed(values: Mapping[str, Any]) -> Settings:
+    """Give checked values their types.
+
+    Raises
+    ------
+    SettingsError
+        Root or observatory are not set.
+    """
+    for key, variable in (("cache_root", "CRDS_PATH"), ("observatory", "CRDS_OBSERVATORY")):
+        if values[key] is None:
+            message = f"{variable} is not set: set it, or {key!r} in the settings"
+            raise SettingsError(message)
+    return Settings(
+        cache=_layout(values),
+        server_url=identity.normal_url(values["server_url"]),
+        use_case=values["use_case"],
+        readonly_cache=values["readonly_cache"],
+        wanted=Wanted(tuple(values["contexts"]), values["all_contexts"], values["last_n_contexts"]),
+        fetch_references=values["fetch_references"],
+        check_files=values["check_files"],
+        holdings=None if values["holdings"] == "auto" else identity.parse_holdings(values["holdings"]),
+        tolerate_missing=frozenset(values["tolerate_missing"]),
+        new_mode=Mode(values["layout"]),
+        shards=values["shards"],
+        connections=values["connections"],
+        patience=Patience(
+            connect_timeout_s=values["connect_timeout_s"],
+            read_timeout_s=values["read_timeout_s"],
+            tries=values["tries"],
+            backoff_s=values["backoff_s"],
+            backoff_max_s=values["backoff_max_s"],
+        ),
+        keep_logs=values["keep_logs"],
+    )
+
+
+def _layout(values: Mapping[str, Any]) -> Layout:
+    usual = layout.default_layout(Path(values["cache_root"]), values["observatory"])
+
+    def place(key: str, default: Path) -> Path:
+        return Path(values[key]) if values[key] else default
+
+    return replace(
+        usual,
+        mappings=place("mappings_dir", usual.mappings),
+        references=place("references_dir", usual.references),
+        config=place("config_dir", usual.config),
+        locks=place("lock_dir", usual.locks),
+    )

@@ -1,0 +1,102 @@
+"""What the Snakefile needs before its first rule: the settings of the run, and the writer's lock.
+
+The commands hand both over: the settings in a file that holds the key `run_id`, the lock as standard input.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from crdscache.cache import identity, locks
+from crdscache.errors import CacheError, LockedError, SettingsError
+from crdscache.workflow import runs, settings
+from crdscache.workflow.settings import Setting
+
+_BUSY = 75
+_FATAL = 3
+
+
+class _ConfigSettings(Protocol):
+    overwrite_config: Mapping[str, Any] | None
+
+
+class _DagSettings(Protocol):
+    targets: Iterable[object] | None
+
+
+class Workflow(Protocol):
+    """What we use of Snakemake's `workflow`."""
+
+    config_settings: _ConfigSettings
+    dag_settings: _DagSettings | None
+
+
+def run_settings(workflow: Workflow) -> dict[str, Any]:
+    """Put together the settings of a run, and tell it by an id.
+
+    What the command line of snakemake gives is complete where one of our commands started it. The target `init`
+    sets a cache up.
+    """
+    overrides = workflow.config_settings.overwrite_config
+    targets = workflow.dag_settings.targets if workflow.dag_settings else None  # None when it only lints
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for the jobs
+    if overrides and "run_id" in overrides:
+        return dict(overrides)
+    _refuse_literal_directory()
+    by_hand = {key: Setting(value, "--config") for key, value in (overrides or {}).items()}
+    try:
+        resolved = settings.resolve(by_hand, settings.environment())
+        values = {key: setting.value for key, setting in resolved.items()}
+        cache = settings.typed(values).cache
+        if Path.cwd() != cache.state.resolve():
+            message = f"the working directory is {Path.cwd()}; the state of this cache is {cache.state}"
+            raise SettingsError(message)
+    except CacheError as error:
+        raise SystemExit(str(error)) from None
+    set_up = "init" in set(targets or ())
+    if set_up:
+        values = settings.for_set_up(values)
+    return values | {"run_id": runs.new_id(), "set_up": set_up, "on_terminal": False}
+
+
+def _refuse_literal_directory() -> None:
+    # The profile names the directory by two variables; Snakemake makes it as it is written where one is not
+    # set.
+    parts = Path.cwd().parts
+    literal = [number for number, part in enumerate(parts) if part.startswith("$CRDS_")]
+    if literal:
+        made = Path(*parts[: literal[0] + 1])
+        os.chdir(made.parent)
+        shutil.rmtree(made)
+        missing = ", ".join(parts[number].removeprefix("$") for number in literal)
+        raise SystemExit(
+            f"{missing} is not set: export CRDS_PATH and CRDS_OBSERVATORY, then call snakemake again"
+        )
+
+
+def hold_writer_lock(config: Mapping[str, Any]) -> None:
+    """Become the writer for as long as snakemake and its jobs live, unless the caller is it already.
+
+    The lock becomes standard input: that is what jobs inherit.
+    """
+    typed = settings.typed(config)
+    if locks.holds(0, typed.cache.locks / locks.SYNC_LOCK):
+        return
+    try:
+        identity.admit(typed.cache, typed.server_url, typed.use_case, set_up=config["set_up"])
+        if typed.readonly_cache:
+            message = "CRDS_READONLY_CACHE is set: nothing may be written"
+            raise SettingsError(message)
+        lock = locks.WriterLock(typed.cache, "snakemake", config["run_id"])
+        os.dup2(lock.descriptor, 0)
+    except LockedError as error:
+        _end(_BUSY, error)
+    except CacheError as error:
+        _end(_FATAL, error)
+
+
+def _end(status: int, error: CacheError) -> None:
+    os.write(2, f"{error}\n".encode())
+    raise SystemExit(status)

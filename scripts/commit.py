@@ -1,0 +1,20 @@
+"""Rule commit: write the configuration; the default context moves if all that it needs is here."""
+
+from pathlib import Path
+
+from crdscache.cache import answer, commit, identity, plan, tables
+from crdscache.workflow import joblog, settings, steps
+
+with joblog.job_log(snakemake.log[0]):
+    config = settings.typed(snakemake.config)
+    said = answer.load(config.cache.state, config.cache.observatory)
+    promise = steps.promise(config, said, identity.admit(config.cache, config.server_url, config.use_case))
+    takes_default = said.chosen.takes_default
+    switch = commit.commit(
+        steps.disk(config, said), said.info, config.server_url, promise, takes_default=takes_default
+    )
+    tables_of_receipts = [snakemake.input.mappings, *snakemake.input.receipts]
+    receipts = [receipt for path in tables_of_receipts for receipt in tables.read_receipts(Path(path))]
+    problems = [*said.chosen.problems, *plan.load_totals(Path(snakemake.input.totals)).problems]
+    summary = commit.summarise(snakemake.config["run_id"], switch, receipts, problems)
+    commit.save(Path(snakemake.output.summary), summary)

@@ -1,0 +1,16 @@
+"""Rule query_server: ask the server what there is, and settle which contexts this run looks after."""
+
+from crdscache.cache import answer, identity, serverconfig
+from crdscache.server import rpc
+from crdscache.workflow import joblog, settings
+
+with joblog.job_log(snakemake.log[0]):
+    config = settings.typed(snakemake.config)
+    cache = config.cache
+    stamp = identity.admit(cache, config.server_url, config.use_case, set_up=snakemake.config["set_up"])
+    with rpc.RpcClient(config.server_url, config.patience) as server:
+        info = server.server_info(cache.observatory)
+    identity.stamp(cache, stamp)
+    answer.save(
+        answer.settle(info, config.wanted, is_first=not serverconfig.exists(cache.config)), cache.state
+    )
