@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 
-from demo.rules import Exchange, kind
+from demo.faultplan import Exchange, kind
 from demo.wire import Ending, Reply, Step, reply_with
 
 PAGE = "<html><head><title>Please log in</title></head><body>Your session has ended.</body></html>"

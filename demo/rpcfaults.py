@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 
 from demo.faults import instead_of
-from demo.rules import Exchange, kind
+from demo.faultplan import Exchange, kind
 from demo.wire import Step
 
 HOSTILE_NAMES = ("../../etc/passwd", "/tmp/x.fits", "a\nb.fits", "-rf.fits", ".hidden.fits", "x" * 129, "", "ｘ.fits")

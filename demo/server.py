@@ -5,6 +5,7 @@ In a test it runs as a thread: `with Server(root) as server: ...`. By itself: `p
 
 import argparse
 import asyncio
+import gc
 import json
 import signal
 import socket
@@ -21,7 +22,7 @@ from crdscache.contexts import names
 from crdscache.contexts.records import FileRecord
 from demo.content import Archive, Content, in_memory, load, record_of
 from demo.methods import BestRefs, Methods, RpcError, call
-from demo.rules import Exchange, Faults, named
+from demo.faultplan import Exchange, Faults, named
 from demo.wire import Connection, Reply, Request, Step, file_reply, reply_with
 
 Edit = Callable[[object], object]
@@ -173,7 +174,9 @@ class Server:
         if request.wants_close:
             reply.headers["Connection"] = "close"
         if is_plain and reply.status == 200 and 0 < reply.body.size_bytes <= SMALL_BYTES:
-            self._ready[request.path] = _Ready(name, reply.body, reply.head() + reply.body.read())
+            data = reply.head() + reply.body.read()
+            self._ready[request.path] = _Ready(name, reply.body, data)
+            return iter((data,))
         fault = self.faults.pick(name) if request.method != "HEAD" else None
         if fault is not None:
             steps = fault.play(Exchange(request, reply, self._find))
@@ -289,7 +292,9 @@ def main() -> int:
     with Server(
         options.root, options.observatory, cap_bytes=options.cap, latency_s=options.latency, port=options.port
     ) as server:
-        server.faults.at_rate({named(kind): percent for kind, percent in options.rate}, seed=options.seed)
+        if options.rate:
+            server.faults.at_rate({named(kind): percent for kind, percent in options.rate}, seed=options.seed)
+        gc.freeze()  # a large catalogue need not be searched for garbage again and again
         print(server.url, flush=True)
         signal.sigwait(signals)
     return 0

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from http import HTTPStatus
 from itertools import repeat
@@ -125,13 +125,15 @@ def parse_request(data: bytes) -> tuple[Request, bytes] | None:
 
 
 @dataclass(slots=True, eq=False)
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One client's connection: requests are answered one after another, each by playing its steps."""
 
     answer: Callable[[Request], Iterator[Step]]
     loop: asyncio.AbstractEventLoop
     opened: set["Connection"]
     _transport: asyncio.Transport | None = None
+    # Ours, because a new one for each read, as asyncio would make, costs as much as the rest of a small reply.
+    _incoming: bytearray = field(default_factory=lambda: bytearray(1 << 16))
     _waiting: bytes = b""
     _steps: Iterator[Step] | None = None
     _is_held_back: bool = False
@@ -151,8 +153,13 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _sizehint: int) -> bytearray:
+        """Give the place that the next bytes are read into."""
+        return self._incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Answer, unless an answer is still under way."""
+        data = bytes(memoryview(self._incoming)[:nbytes])
         self._waiting = self._waiting + data if self._waiting else data
         if self._steps is None:
             self._take_next()

@@ -91,11 +91,11 @@ def _default(saved: Mapping[str, object]) -> str:
 
 def _saved(cache: Layout) -> dict[str, object] | None:
     try:
-        serverconfig.read_info(cache.config, cache.observatory)
-        return serverconfig.read(cache.config)
+        info = serverconfig.read_info(cache.config, cache.observatory)
     except UnreadableConfigError as error:
         logger.warning("configuration damaged, written anew from the server reason=%s", error)
         return None
+    return None if info is None else info.raw
 
 
 def _choose(

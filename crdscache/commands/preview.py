@@ -64,8 +64,8 @@ class Preview:
 
     def problems(self) -> list[Problem]:
         """List what is wrong, each file once."""
-        failed = [plan.receipt_of(row) for row in self.drawn.rows if row.action is not Action.FETCH]
-        told = [Problem(r.name, r.reason) for r in (*self.rules, *failed) if r.outcome is Outcome.FAILED]
+        undone = [plan.receipt_of(row) for row in self.drawn.rows if row.action not in (Action.KEEP, Action.FETCH)]
+        told = [Problem(r.name, r.reason) for r in (*self.rules, *undone) if r.outcome is Outcome.FAILED]
         told += [*self.said.chosen.problems, *self.drawn.problems]
         return list({problem.name: problem for problem in reversed(told)}.values())[::-1]
 

@@ -12,7 +12,7 @@ from crdscache.cache import commit, identity, locks, plan, tables
 from crdscache.commands import overrides, preview, signals
 from crdscache.contexts.records import Outcome
 from crdscache.errors import CacheError, LockedError, SettingsError, disk_error
-from crdscache.workflow import joblog, launch, live, report, runs, settings
+from crdscache.workflow import joblog, launch, report, runs, settings
 from crdscache.workflow.runs import Result, Run, Status
 from crdscache.workflow.settings import Settings
 
@@ -90,6 +90,8 @@ class WriterRun:
         return result.status
 
     def _workflow(self, config: Settings, run: Run, values: Mapping[str, Any], lock: int) -> Result:
+        from crdscache.workflow import live  # slow to import, and most runs find nothing to do
+
         run_keys = {"run_id": run.run_id, "set_up": self.target == "init", "on_terminal": self.on_terminal}
         start = launch.Start(self.target, {**values, **run_keys}, self.options.cores, self.environ)
         log = runs.log_path(config.cache, run)

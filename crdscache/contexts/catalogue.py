@@ -42,7 +42,7 @@ def from_metadata(metadata: object, bad_files: frozenset[str]) -> Catalogue:
         try:
             safe = names.require_safe(name)
             if not isinstance(entry, dict):
-                raise _EntryError(f"the catalogue's entry is {entry!r:.80}")
+                raise _EntryError(f"the catalogue's entry is {names.printable(entry)}")
             size_bytes, file_sha1 = _size(entry.get("size")), _file_sha1(entry.get("sha1sum"))
         except (UnsafeNameError, _EntryError) as error:
             problems.append(Problem(names.printable(name), str(error)))
@@ -63,7 +63,7 @@ def _size(value: object) -> int:
     # Not isinstance: True is an int for Python.
     if type(size) is int and 0 <= size <= _MAX_SIZE:
         return size
-    raise _EntryError(f"the catalogue's size is {value!r:.80}")
+    raise _EntryError(f"the catalogue's size is {names.printable(value)}")
 
 
 def _file_sha1(value: object) -> str | None:
@@ -71,7 +71,7 @@ def _file_sha1(value: object) -> str | None:
         try:
             return binascii.unhexlify(value).hex()  # in lower case
         except ValueError as error:
-            raise _EntryError(f"the catalogue's sha1sum is {value!r}") from error
+            raise _EntryError(f"the catalogue's sha1sum is {names.printable(value)}") from error
     if isinstance(value, str) and value.lower() in _NO_SUM:
         return None
-    raise _EntryError(f"the catalogue's sha1sum is {value!r:.80}")
+    raise _EntryError(f"the catalogue's sha1sum is {names.printable(value)}")

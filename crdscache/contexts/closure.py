@@ -57,20 +57,22 @@ def links_of(mapping: Mapping) -> Links:
     """Collect what a mapping names; values that stand for no file are left out."""
     leaves: dict[str, None] = {}
     _collect(mapping.selector, leaves)
+    level = mapping.level
     named, refused = [], []
     for leaf in leaves:
         if names.is_special(leaf):
             continue
         try:
-            named.append(names.require_safe(leaf))
+            name = names.require_safe(leaf)
         except UnsafeNameError as error:
             refused.append(Problem(names.printable(leaf), str(error)))
             continue
-        if names.is_mapping(leaf) is (mapping.level is Level.RMAP):
-            wrong = named.pop()
-            refused.append(Problem(wrong, f"{wrong} has no place in an {mapping.level.value}"))
+        if names.is_mapping(name) is (level is Level.RMAP):
+            refused.append(Problem(name, f"a mapping of kind {level.value} may not name it"))
+        else:
+            named.append(name)
     return Links(
-        mapping.level, mapping.observatory, mapping.instrument, mapping.reftype, tuple(named), tuple(refused)
+        level, mapping.observatory, mapping.instrument, mapping.reftype, tuple(named), tuple(refused)
     )
 
 

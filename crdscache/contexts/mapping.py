@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 import tokenize
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -154,7 +155,8 @@ def _parse(name: str, text: str) -> list[ast.stmt]:
     try:
         if len(text) > MAX_TOKENS:
             _limit_tokens(name, text)
-        return ast.parse(text).body
+        with warnings.catch_warnings(action="ignore"):  # of odd escapes in text: they are read as they stand
+            return ast.parse(text).body
     except SyntaxError as error:
         raise MappingError(name, f"{error.msg:.200}", line=error.lineno) from error
     except (ValueError, TypeError, MemoryError, RecursionError, tokenize.TokenError) as error:

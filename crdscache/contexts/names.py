@@ -17,6 +17,7 @@ INSTRUMENTS: dict[str, tuple[str, ...]] = {
 OBSERVATORIES: tuple[str, ...] = tuple(INSTRUMENTS)
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_LONG = 2**64
 _TEMPORARY_ENDINGS = (".part", ".crdstmp", ".lock")
 _MAPPING_ENDINGS = (".pmap", ".imap", ".rmap")
 _SPECIAL_VALUES = frozenset({"N/A", "OMIT", "TEMP_N/A", "TEMP_OMIT", "UNDEFINED"})
@@ -43,7 +44,7 @@ def require_safe(name: object) -> str:
         It is no text, could lead out of its directory, or looks like a temporary or a lock.
     """
     if not isinstance(name, str):
-        raise UnsafeNameError(name, "it is no text")
+        raise UnsafeNameError(printable(name), "it is no text")
     if _SAFE_NAME.fullmatch(name) is None:
         raise UnsafeNameError(
             name, "only letters, digits and . _ - are allowed, 128 at most, no . or - first"
@@ -54,12 +55,13 @@ def require_safe(name: object) -> str:
     return name
 
 
-def printable(name: object) -> str:
-    """Show a name that may be anything: as it is if it is safe, else so that no terminal is harmed."""
-    try:
-        return require_safe(name)
-    except UnsafeNameError:
-        return f"{name!r:.140}"
+def printable(value: object) -> str:
+    """Show what came from outside in one short line that harms no terminal; a safe name as it is."""
+    if isinstance(value, str):
+        return value if _SAFE_NAME.fullmatch(value) else f"{value!r:.140}"
+    # Of a list the text may be endless, and of a long number Python refuses to make one.
+    is_short = value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < _LONG)
+    return repr(value) if is_short else f"<{type(value).__name__}>"
 
 
 def is_mapping(name: str) -> bool:

@@ -95,7 +95,7 @@ def parse_server_info(raw: object, observatory: str) -> ServerInfo:
         raise ServerError(f"get_server_info: the answer is no table but a {type(raw).__name__}")
     theirs = _text(raw, "observatory").lower()
     if theirs != observatory:
-        raise NotACacheError(f"the server is for {theirs!r:.80}, this cache for {observatory!r}")
+        raise NotACacheError(f"the server is for {names.printable(theirs)}, this cache for {observatory}")
     problems: list[Problem] = []
     # Newer servers use the new name, and must still send the old one.
     default = _context(raw, "operational_context")
@@ -129,7 +129,7 @@ def _need(raw: dict[str, object], key: str) -> object:
 
 
 def _nonsense(key: str, value: object) -> ServerError:
-    return ServerError(f"get_server_info: key {key!r} is {value!r:.80}")
+    return ServerError(f"get_server_info: key {key!r} is {names.printable(value)}")
 
 
 def _text(raw: dict[str, object], key: str) -> str:
@@ -198,12 +198,12 @@ def _history(value: object, problems: list[Problem]) -> tuple[Era, ...]:
     if not isinstance(value, list | tuple):
         raise _nonsense("context_history", value)
     eras = []
-    for row in value:
+    for number, row in enumerate(value):
         match row:
             case [str(start), str(context), str(reason)] if _is_context(context):
                 eras.append(Era(_printable(start), context, _printable(reason)))
             case _:
-                problems.append(Problem("context_history", f"{row!r:.140} is no era"))
+                problems.append(Problem("context_history", f"row {number} is no era"))
     return tuple(eras)
 
 

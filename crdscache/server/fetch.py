@@ -2,12 +2,12 @@
 
 import errno
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from threading import Event
 from types import TracebackType
@@ -34,8 +34,8 @@ from crdscache.server.part import CHUNK_BYTES, Part
 
 logger = logging.getLogger(__name__)
 
-_OK, _PARTIAL, _NO_SUCH_RANGE = 200, 206, 416
-_NOT_THERE = {404, 410}
+_NOT_THERE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+_OF_A_RANGE = {HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}
 
 _SLOWEST_BYTES_S = 1024
 # After so many files in a row that could not be had, the server is left alone.
@@ -131,7 +131,9 @@ class Downloader:
             for worker in workers:
                 worker.result()
         finally:
-            put = (orders[number].target for number, receipt in receipts.items() if publish and _is_new(receipt))
+            put = (
+                orders[number].target for number, receipt in receipts.items() if publish and _is_new(receipt)
+            )
             for directory in {target.parent for target in put}:
                 publishing.sync_directory(directory)
         return [receipts[number] for number in range(len(orders))]
@@ -165,7 +167,9 @@ class Downloader:
         return Receipt(name, Outcome.FETCHED, one.record.size_bytes, file_sha1, source, seconds)
 
     def _failed(self, error: Exception, name: str, url: str, seconds: float) -> Receipt:
-        self._n_failures_in_a_row = self._n_failures_in_a_row + 1 if isinstance(error, UnreachableError) else 0
+        self._n_failures_in_a_row = (
+            self._n_failures_in_a_row + 1 if isinstance(error, UnreachableError) else 0
+        )
         if isinstance(error, NotDeliveredError):
             logger.info("pending name=%s reason=%s", name, error)
             return Receipt(name, Outcome.PENDING, seconds=seconds, reason=f"{url}: {error}")
@@ -174,11 +178,10 @@ class Downloader:
         return Receipt(name, Outcome.FAILED, seconds=seconds, reason=f"{url}: {error}{tries}")
 
     def _bring(self, one: Order, *, publish: bool) -> str:
-        directory, name = os.path.split(one.target)
-        path = f"{directory}/{publishing.part_name(name, one.record.file_sha1)}"
+        path = one.target.with_name(publishing.part_name(one.target.name, one.record.file_sha1))
         with Part(path, one.record) as part:
             wire.persist(self._patience, lambda: self._complete(one, part))
-            part.finish(os.fspath(one.target) if publish else None)
+            part.finish(one.target if publish else None)
             return part.file_sha1
 
     def _complete(self, one: Order, part: Part) -> None:
@@ -190,7 +193,7 @@ class Downloader:
 
     def _ask(self, one: Order, part: Part) -> urllib3.BaseHTTPResponse:
         reply = self._transport.get(one.url, part.n_bytes)
-        if part.n_bytes and reply.status in (_PARTIAL, _NO_SUCH_RANGE) and not _continues(reply, part, one.record):
+        if part.n_bytes and reply.status in _OF_A_RANGE and not _continues(reply, part, one.record):
             transport.discard(reply)
             part.start_over()
             reply = self._transport.get(one.url)
@@ -199,7 +202,7 @@ class Downloader:
         except CacheError:
             transport.discard(reply)
             raise
-        if part.n_bytes and reply.status == _OK:
+        if part.n_bytes and reply.status == HTTPStatus.OK:
             part.start_over()
         return reply
 
@@ -214,7 +217,7 @@ class Downloader:
             raise UnreachableError(cut % (part.n_bytes, size_bytes))
 
     def _body(self, reply: urllib3.BaseHTTPResponse, limit_bytes: int) -> Iterator[bytes]:
-        """Yield what comes, as it comes; a server that sends too little is given up, though it is never silent."""
+        """Yield what comes, as it comes; a server that drips is given up though it is never silent."""
         window_s = self._patience.read_timeout_s
         window_ends, needed = time.monotonic() + window_s, limit_bytes - int(_SLOWEST_BYTES_S * window_s)
         while limit_bytes and (data := reply.read1(min(CHUNK_BYTES, limit_bytes))):
@@ -228,16 +231,18 @@ class Downloader:
 
 def _continues(reply: urllib3.BaseHTTPResponse, part: Part, record: FileRecord) -> bool:
     expected = f"bytes {part.n_bytes}-{record.size_bytes - 1}/{record.size_bytes}"
-    return reply.status == _PARTIAL and reply.headers.get("Content-Range") == expected
+    return reply.status == HTTPStatus.PARTIAL_CONTENT and reply.headers.get("Content-Range") == expected
 
 
 def _check(reply: urllib3.BaseHTTPResponse, record: FileRecord, start: int) -> None:
     """Refuse a reply whose body is not what is missing of the file, as far as its head tells."""
     if reply.status in _NOT_THERE:
         raise NotDeliveredError(f"status {reply.status}")
-    if reply.status != _OK and not (reply.status == _PARTIAL and start):
-        raise wire.refusal(reply.status, reply.reason, reply.headers.get("Retry-After"))
-    expected = record.size_bytes - (start if reply.status == _PARTIAL else 0)
+    if reply.status != HTTPStatus.OK and not (reply.status == HTTPStatus.PARTIAL_CONTENT and start):
+        raise wire.refusal(
+            f"status {reply.status} {reply.reason}", reply.status, reply.headers.get("Retry-After")
+        )
+    expected = record.size_bytes - (start if reply.status == HTTPStatus.PARTIAL_CONTENT else 0)
     length = reply.headers.get("Content-Length")
     if length is not None and not length.isdecimal():
         raise ServerError(f"bad reply: Content-Length is {wire.printable(length, 80)!r}")
@@ -262,13 +267,9 @@ def _is_new(receipt: Receipt) -> bool:
 
 
 def _refused_by_disk(error: OSError, one: Order) -> DiskError | None:
-    """Tell whether no other file would fare better; permission counts where a file is made, not where one is replaced."""
+    """Tell whether no other file would fare better."""
+    # Only a rename has a second name: then it is what stands at the target that may not be replaced.
     is_of_directory = error.errno in _NO_PERMISSION and error.filename2 is None
     if error.errno not in _DISK_REFUSES and not is_of_directory:
         return None
-    try:
-        disk = os.statvfs(one.target.parent)
-        free_bytes = disk.f_bavail * disk.f_frsize
-    except OSError:
-        free_bytes = None
-    return disk_error(error, one.target, one.record.size_bytes, free_bytes)
+    return disk_error(error, one.target, needed_bytes=one.record.size_bytes)

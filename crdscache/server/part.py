@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -16,16 +16,15 @@ _OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Part:
-    """What has come of one file; a context that takes up what an earlier run left, and leaves it for a later one.
+    """What has come of one file, taken up from an earlier run where there was one, and left for a later one.
 
-    The file is made when the first byte comes. It is gone after an OSError, which nobody can put right, and
-    when its
-    bytes are wrong.
+    There is a file from the first byte on. It goes when its bytes prove wrong, and with an OSError, which
+    another try would only meet again.
     """
 
     __slots__ = ("_descriptor", "_path", "_record", "_sum", "n_bytes")
 
-    def __init__(self, path: str, record: FileRecord) -> None:
+    def __init__(self, path: Path, record: FileRecord) -> None:
         self._path, self._record = path, record
         self._descriptor: int | None = None
         self.n_bytes = 0
@@ -37,7 +36,7 @@ class Part:
         except FileNotFoundError:
             return self
         except OSError:  # a link, a directory, or not ours to write
-            os.unlink(self._path)
+            self._path.unlink()
             return self
         try:
             self._take_up(self._descriptor)
@@ -76,8 +75,7 @@ class Part:
         """Drop what is here."""
         self._close()
         # Not truncated but unlinked: should this be a link of somebody's file, that one stays as it is.
-        with suppress(FileNotFoundError):
-            os.unlink(self._path)
+        self._path.unlink(missing_ok=True)
         self.n_bytes = 0
         self._sum = hashlib.sha1(usedforsecurity=False)
 
@@ -99,12 +97,12 @@ class Part:
             self.start_over()
             raise MismatchError(record.name, "SHA-1", expected=record.file_sha1, actual=file_sha1)
 
-    def finish(self, target: str | None) -> None:
+    def finish(self, target: Path | None) -> None:
         """Make the verified bytes durable, and then give them their name, if there is one."""
         os.fsync(self._open())
         self._close()
         if target is not None:
-            os.rename(self._path, target)  # a link that stands there is replaced, not followed
+            self._path.replace(target)  # a link that stands there is replaced, not followed
 
     def _open(self) -> int:
         if self._descriptor is None:

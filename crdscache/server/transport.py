@@ -1,6 +1,7 @@
 """GET over connections that are kept open: proxies, certificates, redirects, and errors of ours."""
 
 import re
+import ssl
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
@@ -52,8 +53,8 @@ class Transport:
     def get(self, url: str, start: int = 0) -> urllib3.BaseHTTPResponse:
         """Ask for a file, from byte `start` on; the reply may have any status, but is no redirect.
 
-        The body has not been read, and is not decoded when it is. The caller closes the reply: its connection is kept
-        if the body was read to its end.
+        The body has not been read, and is not decoded when it is. The caller closes the reply; the connection
+        is kept if the body was read to its end.
 
         Raises
         ------
@@ -81,7 +82,13 @@ class Transport:
         target = url if isinstance(door, urllib3.ProxyManager) else url[found.end() :]
         try:
             return door.urlopen(
-                "GET", target, headers=headers, retries=_NEVER, redirect=False, preload_content=False, decode_content=False
+                "GET",
+                target,
+                headers=headers,
+                retries=_NEVER,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
             )
         except HTTPError as error:
             raise UnreachableError(wire.cause_of(error)) from error
@@ -91,7 +98,10 @@ class Transport:
             if origin not in self._doors:
                 try:
                     self._doors[origin] = self._new_door(origin)
-                except (HTTPError, ValueError) as error:  # a host or a port that cannot be, or a proxy of unknown kind
+                except (
+                    HTTPError,
+                    ValueError,
+                ) as error:  # a host or a port that cannot be, or a proxy of unknown kind
                     raise ServerError(wire.printable(str(error), 200)) from error
             return self._doors[origin]
 
@@ -102,11 +112,19 @@ class Transport:
             address = urllib3.util.parse_url(proxy if "://" in proxy else f"http://{proxy}")
             login = urllib3.make_headers(proxy_basic_auth=unquote(address.auth)) if address.auth else None
             return urllib3.ProxyManager(
-                address.url, proxy_headers=login, ssl_context=self._trust, maxsize=self._n_kept, timeout=self._timeout
+                address.url,
+                proxy_headers=login,
+                ssl_context=self._trust,
+                maxsize=self._n_kept,
+                timeout=self._timeout,
             )
         if parts.scheme == "https":
             return urllib3.HTTPSConnectionPool(
-                parts.hostname or "", parts.port, ssl_context=self._trust, maxsize=self._n_kept, timeout=self._timeout
+                parts.hostname or "",
+                parts.port,
+                ssl_context=self._trust,
+                maxsize=self._n_kept,
+                timeout=self._timeout,
             )
         return urllib3.HTTPConnectionPool(
             parts.hostname or "", parts.port, maxsize=self._n_kept, timeout=self._timeout
@@ -116,7 +134,9 @@ class Transport:
     def _proxies(self) -> dict[str, str]:
         return urllib.request.getproxies()
 
-    _trust = cached_property(lambda _: wire.trust())
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        return wire.trust()
 
 
 def discard(reply: urllib3.BaseHTTPResponse) -> None:

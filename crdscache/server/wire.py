@@ -5,6 +5,7 @@ import logging
 import re
 import ssl
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TypeVar
 
 import certifi
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LONGEST_WAIT_S = 300.0  # a server may ask for a pause, not for a day off
-_WAITING_ROOM = {408, 429}  # of the statuses that blame us, those that another attempt may cure
+_MAY_PASS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}  # of those that blame the client
 
 
 class BusyError(UnreachableError):
@@ -48,6 +49,7 @@ def persist(patience: Patience, work: Callable[[], T]) -> T:
             raise failed.pop()
         return work()
 
+    stamina.instrumentation.set_on_retry_hooks([])  # else it logs each retry too, without saying why
     caller = stamina.RetryingCaller(
         attempts=patience.tries,
         timeout=None,
@@ -65,22 +67,22 @@ def _may_be_cured(error: Exception) -> bool | float:
     return error.wait_s if isinstance(error, BusyError) else True
 
 
-def refusal(status: int, reason: str | None, retry_after: str | None) -> CacheError:
+def refusal(told: str, status: int, retry_after: str | None) -> CacheError:
     """Turn a status that is no answer into an error that says whether to ask again."""
-    text = printable(f"status {status} {reason or ''}", 80)
-    if status < 500 and status not in _WAITING_ROOM:  # noqa: PLR2004
-        return ServerError(text)
+    told = printable(told, 300)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _MAY_PASS:
+        return ServerError(told)
     try:
         wait_s = urllib3.Retry().parse_retry_after(retry_after) if retry_after else None
     except (urllib3.exceptions.InvalidHeader, OverflowError, ValueError):
         wait_s = None
-    return UnreachableError(text) if wait_s is None else BusyError(text, min(wait_s, _LONGEST_WAIT_S))
+    return UnreachableError(told) if wait_s is None else BusyError(told, min(wait_s, _LONGEST_WAIT_S))
 
 
 def cause_of(error: BaseException) -> str:
-    """Tell the innermost cause of a failed exchange: the layers above only repeat it, with names of classes."""
+    """Tell the innermost cause of a failed exchange: the layers above only repeat it, in more words."""
     inner: BaseException | None = error
-    while inner is not None and not isinstance(inner, CacheError):
+    while inner is not None and not isinstance(error, http.client.HTTPException):
         error, inner = inner, inner.__cause__ or inner.__context__
     if isinstance(error, http.client.IncompleteRead):
         return "the connection was closed"
