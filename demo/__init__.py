@@ -1,1 +1,1 @@
-"""A demo observatory written by us, and a CRDS server with faults on demand; tests and benchmarks use both."""
+"""A demo observatory of our own and a CRDS server with faults on demand, for tests and benchmarks as well."""

@@ -1,4 +1,4 @@
-"""What the server hands out: contents from memory, from disk or made from the name, and the catalogue that fits them."""
+"""What the server hands out: contents from memory, disk or made from the name, and the catalogue to them."""
 
 import ast
 import base64
@@ -15,7 +15,7 @@ from crdscache.contexts import names
 from crdscache.contexts.records import FileRecord
 
 CHUNK_BYTES = 1 << 18
-# Without a cap the sums of made contents must still be known at the start; more than this would take too long.
+# Without a cap, too, the sums of made contents must be known at the start; of more than this it is slow.
 UNCAPPED_LIMIT_BYTES = 1 << 28
 # Keys that clients add to their saved copy, or that would lead them away from this server.
 NOT_SERVED = ("server", "status", "connected", "config_url", "pickle_url", "latest_context")
@@ -133,7 +133,10 @@ class Archive:
         """Answer get_server_info, with all addresses below `url`."""
         if self._wrapped is None:
             self._wrapped = wrap(
-                {r.name: {"sha1sum": r.file_sha1 or "none", "size": str(r.size_bytes)} for r in self.records.values()}
+                {
+                    r.name: {"sha1sum": r.file_sha1 or "none", "size": str(r.size_bytes)}
+                    for r in self.records.values()
+                }
             )
         base = f"{url}/unchecked_get"
         return {
@@ -161,8 +164,8 @@ class Archive:
 def load(root: Path, observatory: str, cap_bytes: int | None = None) -> Archive:
     """Read a directory laid out like a cache.
 
-    References that are not there as files are made from their names, at their catalogued size, but no larger than
-    `cap_bytes`; the catalogue is changed to match. Files in `mappings` without an entry get one from the file.
+    References that are not there as files are made from their names, at their catalogued size, but no larger
+    than `cap_bytes`; the catalogue is changed to match. Listed mappings without an entry get one.
     """
     config = ast.literal_eval((root / "config" / observatory / "server_config").read_text("utf-8"))
     metadata = unwrap(config["download_metadata"])

@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What makes a new context of the one before: a row with key and start of an older one takes its place."""
+    """What makes a new context of the one before; a row with key and start of an older one replaces it."""
 
     start: str  # when it became the default
     reason: str
@@ -50,19 +50,28 @@ class Delivery:
     without_file: tuple[tuple[str, str], ...] = ()
 
 
+# Without this key the missions' client would apply code of its own to two types; unknown names it ignores.
+_NO_HOOKS = {"fallback_header": "none", "precondition_header": "none"}
+
 RMAPS: dict[tuple[str, str], Rmap] = {
     ("acs", "biasfile"): Rmap(
         ("DETECTOR", "CCDAMP", "CCDGAIN", "NUMCOLS", "NUMROWS"),
         "BIASCORR",
         '((DETECTOR != "SBC") and (BIASCORR != "OMIT"))',
+        more={"hooks": _NO_HOOKS},
     ),
     ("acs", "ccdtab"): Rmap(("DETECTOR",)),
     ("acs", "darkfile"): Rmap(("DETECTOR", "CCDAMP", "CCDGAIN"), "DARKCORR", '(DARKCORR != "OMIT")'),
     ("acs", "flshfile"): Rmap(
-        ("DETECTOR", "FLASHCUR", "SHUTRPOS"), "FLSHCORR", '((FLASHCUR != "OFF") and (FLSHCORR != "OMIT"))', "NO"
+        ("DETECTOR", "FLASHCUR", "SHUTRPOS"),
+        "FLSHCORR",
+        '((FLASHCUR != "OFF") and (FLSHCORR != "OMIT"))',
+        "NO",
     ),
     ("acs", "mdriztab"): Rmap(("DETECTOR",), "DRIZCORR", is_dated=False),
-    ("wfc3", "darkfile"): Rmap(("DETECTOR", "CCDAMP", "SAMP_SEQ", "SUBTYPE"), "DARKCORR", '(DARKCORR != "OMIT")'),
+    ("wfc3", "darkfile"): Rmap(
+        ("DETECTOR", "CCDAMP", "SAMP_SEQ", "SUBTYPE"), "DARKCORR", '(DARKCORR != "OMIT")'
+    ),
     ("wfc3", "drkcfile"): Rmap(
         ("DETECTOR",), "PCTECORR", '(DETECTOR == "UVIS")', more={"rmap_omit": '(PCTECORR == "OMIT")'}
     ),
@@ -75,7 +84,7 @@ RMAPS: dict[tuple[str, str], Rmap] = {
         more={"parkey_relevance": {"binaxis1": '(DETECTOR == "UVIS")'}},
     ),
     ("wfpc2", "darkfile"): Rmap(("MODE", "ATODGAIN", "SERIALS"), required="NONE"),
-    ("wfpc2", "flatfile"): Rmap(("MODE", "FILTNAM1", "LRFWAVE"), required="NONE"),
+    ("wfpc2", "flatfile"): Rmap(("MODE", "FILTNAM1", "LRFWAVE"), required="NONE", more={"hooks": _NO_HOOKS}),
     ("wfpc2", "maskfile"): Rmap(("MODE",), required="NO"),
 }
 
@@ -91,7 +100,11 @@ DELIVERIES: tuple[Delivery, ...] = (
         "First rules of all instruments",
         {
             ("acs", "biasfile"): (
-                Row(("HRC", "A|ABCD|AD", "1.0|2.0|4.0", 1062, 1044), "1992-01-01 00:00:00", "n2b1430aj_bia.fits"),
+                Row(
+                    ("HRC", "A|ABCD|AD", "1.0|2.0|4.0", 1062, 1044),
+                    "1992-01-01 00:00:00",
+                    "n2b1430aj_bia.fits",
+                ),
                 Row(("HRC", "N/A", 8.0, "N/A", "N/A"), "1992-01-01 00:00:00", "n2b1430bj_bia.fits"),
                 Row(_WFC_BIAS, "2009-05-14 00:00:00", "t6k1015aj_bia.fits"),
             ),
@@ -111,7 +124,9 @@ DELIVERIES: tuple[Delivery, ...] = (
                 Row(("HRC", "*", "*"), "2002-03-01 00:00:00", "N/A"),
             ),
             ("wfc3", "darkfile"): (
-                Row(("IR", "ABCD", "SPARS50|STEP50", "FULLIMAG"), "2009-05-11 00:00:00", "t7h1622ai_drk.fits"),
+                Row(
+                    ("IR", "ABCD", "SPARS50|STEP50", "FULLIMAG"), "2009-05-11 00:00:00", "t7h1622ai_drk.fits"
+                ),
                 Row(("IR", "ABCD", "*", "N/A"), "2009-05-11 00:00:00", "t7h1622bi_drk.fits"),
                 Row(_UVIS_DARK, "2009-05-11 00:00:00", "t7h1623ai_drk.fits"),
             ),
@@ -131,7 +146,7 @@ DELIVERIES: tuple[Delivery, ...] = (
             ("wfpc2", "flatfile"): (
                 Row(("FULL", "F555W|F606W", "N/A"), "1993-12-01 00:00:00", "e3a1100au.r4h"),
                 Row(("*", "FR*", "# >3000 and <=4200 #"), "1993-12-01 00:00:00", "e3a1100bu.r4h"),
-                Row(("*", "FR*", "between 4200.5 9000"), "1993-12-01 00:00:00", "e3a1100cu.r4h"),
+                Row(("*", "N/A", "between 4200.5 9000"), "1993-12-01 00:00:00", "e3a1100cu.r4h"),
             ),
             ("wfpc2", "maskfile"): (Row(("NOT AREA",), "1993-12-01 00:00:00", "e2b1215au.r0h"),),
         },
@@ -147,7 +162,9 @@ DELIVERIES: tuple[Delivery, ...] = (
         "New bias of ACS;\r\nflat fields of WFC3 for one more filter",
         {
             ("acs", "biasfile"): (Row(_WFC_BIAS, "2021-10-01 06:00:00", "61i15450j_bia.fits"),),
-            ("wfc3", "pfltfile"): (Row(("UVIS", "F814W", "1.0|2.0"), "2009-05-11 00:00:00", "61i15460i_pfl.fits"),),
+            ("wfc3", "pfltfile"): (
+                Row(("UVIS", "F814W", "1.0|2.0"), "2009-05-11 00:00:00", "61i15460i_pfl.fits"),
+            ),
         },
     ),
     Delivery(

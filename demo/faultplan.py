@@ -32,29 +32,12 @@ class Fault:
     play: Callable[[Exchange], Iterator[Step]]
 
 
-# By name, for those who ask from outside.
+# By name, for those who ask from outside; filled by faults.py and rpcfaults.py.
 KINDS: dict[str, Callable[..., Fault]] = {}
-
-
-def named(name: str, **arguments: object) -> Fault:
-    """Make a fault of the kind of that name.
-
-    Raises
-    ------
-    ValueError
-        There is no such kind, or it does not take these arguments.
-    """
-    if name not in KINDS:
-        raise ValueError(f"{name} is no kind of fault; there are: {', '.join(sorted(KINDS))}")
-    try:
-        return KINDS[name](**arguments)
-    except TypeError as error:
-        raise ValueError(f"{name}: {error}") from error
 
 
 def kind(play: Callable[Concatenate[Exchange, P], Iterator[Step]]) -> Callable[P, Fault]:
     """Turn steps in answer to an exchange into a kind of fault: a function of the further arguments alone."""
-
     signature = inspect.signature(play)
 
     def make(*args: P.args, **kwargs: P.kwargs) -> Fault:

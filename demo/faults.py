@@ -6,6 +6,7 @@ README.md has them all in a table.
 import gzip
 from collections.abc import Iterator
 from dataclasses import replace
+from http import HTTPStatus
 
 from demo.faultplan import Exchange, kind
 from demo.wire import Ending, Reply, Step, reply_with
@@ -29,8 +30,6 @@ def instead_of(reply: Reply, data: bytes) -> Iterator[Step]:
     """Send another body with the headers of the right answer, but for its length."""
     changed = with_headers(reply, Content_Length=str(len(data)))
     yield changed.head() + data
-
-
 
 
 @kind
@@ -69,7 +68,7 @@ def stall(_: Exchange) -> Iterator[Step]:
 
 
 @kind
-def stall_inwith_headers(exchange: Exchange) -> Iterator[Step]:
+def stall_in_headers(exchange: Exchange) -> Iterator[Step]:
     """Send half of the headers, then nothing."""
     head = exchange.reply.head()
     yield head[: len(head) // 2]
@@ -99,9 +98,6 @@ def drip(exchange: Exchange, step_bytes: int = 1, pause_s: float = 0.4) -> Itera
         for start in range(0, len(chunk), step_bytes):
             yield float(pause_s)
             yield chunk[start : start + step_bytes]
-
-
-
 
 
 @kind
@@ -162,7 +158,7 @@ def content_length(exchange: Exchange, value: str = "-1") -> Iterator[Step]:
 
 
 @kind
-def manywith_headers(exchange: Exchange, n_lines: int = 200, line_bytes: int = 20) -> Iterator[Step]:
+def many_headers(exchange: Exchange, n_lines: int = 200, line_bytes: int = 20) -> Iterator[Step]:
     """Send more header lines than anybody needs, before the right body."""
     more = {f"X-{number}": "x" * line_bytes for number in range(n_lines)}
     yield from replace(exchange.reply, headers=exchange.reply.headers | more).steps()
@@ -175,12 +171,10 @@ def not_http(_: Exchange, text: str = "220 mail.example ready\r\n") -> Iterator[
     yield Ending.CLOSE
 
 
-
-
 @kind
 def status(_: Exchange, code: int = 503, retry_after: str | None = None) -> Iterator[Step]:
     """Answer with a status, and Retry-After if given."""
-    has_body = code >= 200 and code not in (204, 304)
+    has_body = code not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
     reply = reply_with(code, b"as you wished\n" if has_body else b"")
     yield from with_headers(reply, Retry_After=retry_after).steps()
 
@@ -201,8 +195,6 @@ def hops(exchange: Exchange, n: int = 1_000_000) -> Iterator[Step]:
 def html(_: Exchange, code: int = 200) -> Iterator[Step]:
     """Send a page for people instead."""
     yield from reply_with(code, PAGE.encode(), "text/html").steps()
-
-
 
 
 @kind
@@ -265,8 +257,6 @@ def gzip_bomb(exchange: Exchange, size_bytes: int = 1 << 30) -> Iterator[Step]:
     yield changed.head() + packed
 
 
-
-
 @kind
 def ignore_range(exchange: Exchange) -> Iterator[Step]:
     """Send the whole file with status 200, whatever range was asked for."""
@@ -280,7 +270,7 @@ def wrong_content_range(exchange: Exchange, shift_bytes: int = 7) -> Iterator[St
     """Say that the part begins elsewhere than asked."""
     reply = exchange.reply
     size, start = reply.body.size_bytes, reply.start + shift_bytes
-    said = f"bytes {start}-{size - 1}/{size}" if reply.status == 206 else None
+    said = f"bytes {start}-{size - 1}/{size}" if reply.status == HTTPStatus.PARTIAL_CONTENT else None
     yield from with_headers(reply, Content_Range=said).steps()
 
 
@@ -288,5 +278,7 @@ def wrong_content_range(exchange: Exchange, shift_bytes: int = 7) -> Iterator[St
 def other_etag(exchange: Exchange) -> Iterator[Step]:
     """Give the whole file under another ETag: it was replaced between the parts."""
     whole = exchange.reply.body
-    changed = with_headers(exchange.reply, ETag='"replaced"', Content_Range=None, Content_Length=str(whole.size_bytes))
+    changed = with_headers(
+        exchange.reply, ETag='"replaced"', Content_Range=None, Content_Length=str(whole.size_bytes)
+    )
     yield from replace(changed, status=200, start=0, stop=None).steps()

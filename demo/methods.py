@@ -1,4 +1,4 @@
-"""The remote methods of a CRDS server: each public method of `Methods` is one, with the protocol's own name."""
+"""The remote methods of a CRDS server: each public method of `Methods` is one, under the protocol's name."""
 
 import inspect
 import json
@@ -175,12 +175,15 @@ class Methods:
         datasets = self._datasets()
         answer: dict[str, dict[str, str] | str] = {}
         for asked in (each.upper() for each in ids):
-            found = {name: header for name, header in datasets.items() if asked in name.split(":") or asked == name}
-            answer |= found or {asked: f"NOT FOUND {asked} is not in the archive"}
+            answer |= {name: header for name, header in datasets.items() if asked in {name, *name.split(":")}}
+            if not any(asked in name for name in answer):
+                answer[asked] = f"NOT FOUND {asked} is not in the archive"
         return answer
 
-    def get_affected_datasets(self, observatory: str, old: str | None = None, new: str | None = None) -> object:
-        """Tell what was computed before for a change of context: files in `affected` of the served directory."""
+    def get_affected_datasets(
+        self, observatory: str, old: str | None = None, new: str | None = None
+    ) -> object:
+        """Tell what was computed for a change of context: a file in `affected/` of the served directory."""
         self._require_ours(observatory)
         eras = self._archive.history()
         new = new or eras[0][1]
@@ -251,10 +254,14 @@ class Methods:
             return False
         found = closure.walk(name, self._links)
         reached = set(found.mappings).union(*(self._links(rmap).names for rmap in found.rmaps))
-        return any(each in self._archive.records and self._archive.records[each].is_rejected for each in reached)
+        return any(
+            each in self._archive.records and self._archive.records[each].is_rejected for each in reached
+        )
 
     def _datasets(self) -> dict[str, dict[str, str]]:
-        return cast("dict[str, dict[str, str]]", self._read_json("datasets.json", "this server has no data sets"))
+        return cast(
+            "dict[str, dict[str, str]]", self._read_json("datasets.json", "this server has no data sets")
+        )
 
     def _read_json(self, path: str, without: str) -> object:
         if self._archive.root is None or not (self._archive.root / path).is_file():

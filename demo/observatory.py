@@ -1,9 +1,10 @@
-"""A small observatory written by us: rules, references, data sets and a history, the same to the byte in every run.
+"""A small observatory written by us: rules, references, data sets, a history; the same bytes in every run.
 
 It poses as hst, because the missions' client knows only its own observatories. `build` writes it as a cache.
 """
 
 import json
+import sys
 from dataclasses import dataclass, field
 from hashlib import sha1
 from io import BytesIO
@@ -11,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from pprint import pformat
 
-from astropy.io import fits
+from astropy.io import fits  # type: ignore[import-untyped]
 
 from crdscache.contexts import names
 from demo.content import Content, record_of, wrap
@@ -23,15 +24,18 @@ EDIT_CONTEXT = f"hst_{len(DELIVERIES):04}.pmap"
 
 
 def build(root: Path, *, contexts: int | None = None) -> Path:
-    """Write the observatory into a directory laid out like a cache, as it was with its first `contexts` contexts.
+    """Write the observatory, as it was after its first `contexts` contexts, into a tree like a cache.
 
     The edit context is one beyond. Beside the cache lie `datasets/`, small FITS files, and `datasets.json`.
     """
     n_contexts = len(CONTEXTS) if contexts is None else contexts
     rules = _Rules()
-    for number, delivery in enumerate(DELIVERIES[: n_contexts + 1], start=1):
-        rules.deliver(number, delivery)
-    contents = [*(Content(name, len(text), text) for name, text in rules.written.items()), *_references(rules)]
+    for delivery in DELIVERIES[: n_contexts + 1]:
+        rules.deliver(delivery)
+    contents = [
+        *(Content(name, len(text), text) for name, text in rules.written.items()),
+        *_references(rules),
+    ]
     for content in contents:
         folder = "mappings" if names.is_mapping(content.name) else "references"
         _write(root / folder / OBSERVATORY / content.name, content.read())
@@ -45,23 +49,29 @@ def build(root: Path, *, contexts: int | None = None) -> Path:
 
 @dataclass(slots=True)
 class _Rules:
-    """The rules as they grow by deliveries: a changed mapping gets a new serial, and so does all that names it."""
+    """The rules as they grow by deliveries; a changed mapping gets a new serial, like all that names it."""
 
     written: dict[str, bytes] = field(default_factory=dict)
     rows: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
-    newest: dict[str, str] = field(default_factory=dict)  # "hst_acs" or "hst_acs_biasfile" to the last file's name
+    newest: dict[str, str] = field(
+        default_factory=dict
+    )  # "hst_acs" or "hst_acs_biasfile" to the last file's name
     entries: dict[str, dict[str, str]] = field(default_factory=dict)  # "hst" or "hst_acs" to selector
 
-    def deliver(self, number: int, delivery: Delivery) -> None:
+    def deliver(self, delivery: Delivery) -> None:
         """Write the mappings of one context that no former one has."""
         changed: set[str] = set()
         for place, new_rows in delivery.rows.items():
             instrument, reftype = place
             replaced = {(row.key, row.start) for row in new_rows}
             kept = [row for row in self.rows.get(place, []) if (row.key, row.start) not in replaced]
-            self.rows[place] = sorted([*kept, *new_rows], key=lambda row: (tuple(map(str, row.key)), row.start))
+            self.rows[place] = sorted(
+                [*kept, *new_rows], key=lambda row: (tuple(map(str, row.key)), row.start)
+            )
             header = RMAPS[place].header | {"instrument": instrument.upper(), "filekind": reftype.upper()}
-            name = self._write(f"{OBSERVATORY}_{instrument}_{reftype}", "rmap", header, _tree(self.rows[place]))
+            name = self._write(
+                f"{OBSERVATORY}_{instrument}_{reftype}", "rmap", header, _tree(self.rows[place])
+            )
             self.entries.setdefault(f"{OBSERVATORY}_{instrument}", {})[reftype] = name
             changed.add(instrument)
         for instrument, reftype in delivery.without_file:
@@ -116,7 +126,8 @@ def _tree(rows: list[Row]) -> str:
 def _references(rules: _Rules) -> list[Content]:
     """Make all references that any context names, and those that none does."""
     # A row's former reference is still named by older contexts.
-    delivered = {row.reference for text in DELIVERIES for rows in text.rows.values() for row in rows}
+    assigned = {row.reference for text in DELIVERIES for rows in text.rows.values() for row in rows}
+    delivered = {name for name in assigned if not names.is_special(name)}
     named = {name for name in delivered if any(name.encode() in text for text in rules.written.values())}
     geis = {data for name in named if (data := names.geis_data(name)) is not None}
     return [Content(name, _size_bytes(name)) for name in sorted(named | geis | set(ORPHANS))]
@@ -129,7 +140,10 @@ def _size_bytes(name: str) -> int:
 
 def _server_config(n_contexts: int, contents: list[Content]) -> dict[str, object]:
     records = [record_of(content) for content in contents]
-    where = {folder: f"http://localhost/unchecked_get/{folder}/{OBSERVATORY}/" for folder in ("mappings", "references")}
+    where = {
+        folder: f"http://localhost/unchecked_get/{folder}/{OBSERVATORY}/"
+        for folder in ("mappings", "references")
+    }
     present = {record.name for record in records}
     eras = [[each.start, context, each.reason] for each, context in zip(DELIVERIES, CONTEXTS, strict=False)]
     return {
@@ -172,3 +186,7 @@ def _write_datasets(root: Path) -> None:
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
+
+
+if __name__ == "__main__":
+    print(build(Path(sys.argv[1])))

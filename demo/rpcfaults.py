@@ -4,11 +4,20 @@ import html
 import json
 from collections.abc import Callable, Iterator
 
+from demo.faultplan import KINDS, Exchange, Fault, kind
 from demo.faults import instead_of
-from demo.faultplan import Exchange, kind
 from demo.wire import Step
 
-HOSTILE_NAMES = ("../../etc/passwd", "/tmp/x.fits", "a\nb.fits", "-rf.fits", ".hidden.fits", "x" * 129, "", "ｘ.fits")
+HOSTILE_NAMES = (
+    "../../etc/passwd",
+    "/tmp/x.fits",
+    "a\nb.fits",
+    "-rf.fits",
+    ".hidden.fits",
+    "x" * 129,
+    "",
+    "\uff58.fits",
+)
 
 
 def _answer(exchange: Exchange) -> dict[str, object]:
@@ -22,7 +31,9 @@ def _edited(exchange: Exchange, **changes: object) -> Iterator[Step]:
     return instead_of(exchange.reply, json.dumps(_answer(exchange) | changes).encode())
 
 
-def _edited_result(exchange: Exchange, edit: Callable[[dict[str, object]], dict[str, object]]) -> Iterator[Step]:
+def _edited_result(
+    exchange: Exchange, edit: Callable[[dict[str, object]], dict[str, object]]
+) -> Iterator[Step]:
     result = _answer(exchange)["result"]
     return _edited(exchange, result=edit(result) if isinstance(result, dict) else result)
 
@@ -68,7 +79,9 @@ def result_with(exchange: Exchange, key: str, value: object = None) -> Iterator[
 @kind
 def result_without(exchange: Exchange, key: str) -> Iterator[Step]:
     """Leave one key out of the result."""
-    yield from _edited_result(exchange, lambda old: {name: value for name, value in old.items() if name != key})
+    yield from _edited_result(
+        exchange, lambda old: {name: value for name, value in old.items() if name != key}
+    )
 
 
 @kind
@@ -88,3 +101,19 @@ def hostile_names(exchange: Exchange, where: str = "mappings") -> Iterator[Step]
         case other:
             named = other
     yield from _edited(exchange, result=named)
+
+
+def named(name: str, **arguments: object) -> Fault:
+    """Make a fault of any kind, those of `faults` included, by the name of its kind.
+
+    Raises
+    ------
+    ValueError
+        There is no such kind, or it does not take these arguments.
+    """
+    if name not in KINDS:
+        raise ValueError(f"{name} is no kind of fault; there are: {', '.join(sorted(KINDS))}")
+    try:
+        return KINDS[name](**arguments)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from error

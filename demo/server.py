@@ -13,16 +13,18 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import chain
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Self
+from typing import Self
 
 from crdscache.contexts import names
 from crdscache.contexts.records import FileRecord
 from demo.content import Archive, Content, in_memory, load, record_of
+from demo.faultplan import Exchange, Faults
 from demo.methods import BestRefs, Methods, RpcError, call
-from demo.faultplan import Exchange, Faults, named
+from demo.rpcfaults import named
 from demo.wire import Connection, Reply, Request, Step, file_reply, reply_with
 
 Edit = Callable[[object], object]
@@ -31,7 +33,7 @@ SMALL_BYTES = 1 << 12
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A whole reply to the plain request for a small file, kept because benchmarks share the processor with us."""
+    """A whole reply to a plain request for a small file; kept, as benchmarks share the processor with us."""
 
     name: str
     content: Content
@@ -73,16 +75,28 @@ class Server:
         listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self.url = f"http://localhost:{listener.getsockname()[1]}"
         self._methods = Methods(self.archive, self.url, bestrefs)
-        self._paths = {
-            f"/unchecked_get/{folder}/{observatory}/": folder == "mappings" for folder in ("mappings", "references")
+        self._orders: dict[str, Callable[..., object]] = {
+            "set_default": self.set_default,
+            "set_edit": self.set_edit,
+            "latency_s": self._set_latency,
+            "fault": self._add_fault,
+            "rate": self._add_rate,
+            "add_reference": self.add_reference,
+            "change": self.archive.change,
+            "forget": self.archive.forget,
+            "reset": lambda _: self.reset(),
         }
+        where = f"/unchecked_get/{{}}/{observatory}"
+        self._folders = {where.format("mappings"): True, where.format("references"): False}
         ready = Event()
         self._thread = Thread(target=self._run, args=(listener, ready), name="demo server", daemon=True)
         self._thread.start()
         ready.wait()
 
     @classmethod
-    def empty(cls, observatory: str = "hst", *, latency_s: float = 0.0, bestrefs: BestRefs | None = None) -> Self:
+    def empty(
+        cls, observatory: str = "hst", *, latency_s: float = 0.0, bestrefs: BestRefs | None = None
+    ) -> Self:
         """Serve nothing yet: for tests that bring their own files."""
         return cls(None, observatory, latency_s=latency_s, bestrefs=bestrefs)
 
@@ -173,7 +187,7 @@ class Server:
         name, reply = self._reply(request)
         if request.wants_close:
             reply.headers["Connection"] = "close"
-        if is_plain and reply.status == 200 and 0 < reply.body.size_bytes <= SMALL_BYTES:
+        if is_plain and reply.status == HTTPStatus.OK and 0 < reply.body.size_bytes <= SMALL_BYTES:
             data = reply.head() + reply.body.read()
             self._ready[request.path] = _Ready(name, reply.body, data)
             return iter((data,))
@@ -185,28 +199,28 @@ class Server:
         return chain((self.latency_s,), steps) if self.latency_s else steps
 
     def _reply(self, request: Request) -> tuple[str, Reply]:
+        """Give the right answer, and the name by which faults know it."""
         path = request.path.partition("?")[0]
         if path.startswith("/_hops/"):
             n, _, path = path.removeprefix("/_hops/").partition("/")
             if int(n) > 0:
                 return "", reply_with(307, b"", Location=f"/_hops/{int(n) - 1}/{path}")
             path = f"/{path}"
-        if request.method == "POST":
-            if path.startswith("/json/"):
-                return self._remote_call(request.body)
-            if path == "/_control/":
-                return "", self._control(request.body)
-        elif request.method in {"GET", "HEAD"}:
-            if path == "/_control/":
-                return "", self._state()
-            folder, _, name = path.rpartition("/")
-            self.requests[f"{request.method} {name}"] += 1
-            content = self.archive.contents.get(name)
-            if content is not None and self._paths.get(f"{folder}/") is names.is_mapping(name):
-                record = self.archive.records[name]
-                return name, file_reply(content, f'"{record.file_sha1}"', request)
-            return name, reply_with(404, b"not found\n")
+        if request.method == "POST" and path.startswith("/json/"):
+            return self._remote_call(request.body)
+        if path == "/_control/":
+            return "", self._control(request.body)
+        if request.method in {"GET", "HEAD"}:
+            return self._file(path, request)
         return "", reply_with(405, b"", Allow="GET, HEAD, POST")
+
+    def _file(self, path: str, request: Request) -> tuple[str, Reply]:
+        folder, _, name = path.rpartition("/")
+        self.requests[f"{request.method} {name}"] += 1
+        content = self.archive.contents.get(name)
+        if content is None or self._folders.get(folder) is not names.is_mapping(name):
+            return name, reply_with(404, b"not found\n")
+        return name, file_reply(content, f'"{self.archive.records[name].file_sha1}"', request)
 
     def _find(self, name: str) -> Content:
         return self.archive.contents[name]
@@ -223,46 +237,33 @@ class Server:
             result = call(self._methods, method, params)
             answer["result"] = self._edits[method](result) if method in self._edits else result
         except RpcError as error:
-            answer["error"] = {"name": "OtherError", "code": 500, "data": None, "message": f"OtherError: {error}"}
+            answer["error"] = {
+                "name": "OtherError",
+                "code": 500,
+                "data": None,
+                "message": f"OtherError: {error}",
+            }
         return method, reply_with(200, json.dumps(answer).encode(), "application/json-rpc")
 
     def _control(self, body: bytes) -> Reply:
-        """Do what is ordered from outside, key by key."""
+        """Do what is ordered from outside, key by key, and tell how things are."""
         try:
-            for order, value in json.loads(body).items():
-                self._obey(order, value)
+            for order, value in json.loads(body or b"{}").items():
+                obey = self._orders[order]
+                obey(**value) if isinstance(value, dict) else obey(value)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return reply_with(400, f"{type(error).__name__}: {error}\n".encode())
-        return self._state()
-
-    def _obey(self, order: str, value: Any) -> None:
-        match order:
-            case "reset":
-                self.reset()
-            case "set_default":
-                self.set_default(value)
-            case "set_edit":
-                self.set_edit(value)
-            case "latency_s":
-                self.latency_s = float(value)
-            case "fault":
-                times = value.pop("times", None)
-                self.faults.add(value.pop("name"), named(value.pop("kind"), **value), times=times)
-            case "rate":
-                seed = value.pop("seed", 0)
-                self.faults.at_rate({named(kind): percent for kind, percent in value.items()}, seed=seed)
-            case "add_reference":
-                self.add_reference(**value)
-            case "change":
-                self.archive.change(**value)
-            case "forget":
-                self.archive.forget(value)
-            case _:
-                raise ValueError(f"there is no order {order}")
-
-    def _state(self) -> Reply:
         state = {"default": self.archive.default, "requests": self.requests, "faults": self.faults.played}
         return reply_with(200, json.dumps(state).encode(), "application/json")
+
+    def _set_latency(self, seconds: float) -> None:
+        self.latency_s = float(seconds)
+
+    def _add_fault(self, name: str, kind: str, times: int | None = None, **arguments: object) -> None:
+        self.faults.add(name, named(kind, **arguments), times=times)
+
+    def _add_rate(self, seed: int = 0, **percents: float) -> None:
+        self.faults.at_rate({named(kind): percent for kind, percent in percents.items()}, seed=seed)
 
 
 def _percent(text: str) -> tuple[str, float]:
@@ -273,27 +274,31 @@ def _percent(text: str) -> tuple[str, float]:
 def main() -> int:
     """Serve a directory until told to stop."""
     parser = argparse.ArgumentParser("python -m demo.server", description=__doc__)
-    parser.add_argument("root", type=Path, help="a directory laid out like a cache; made, if it does not exist")
+    parser.add_argument("root", type=Path, help="a directory laid out like a cache")
     parser.add_argument("--observatory", default="hst")
     parser.add_argument("--port", type=int, default=0, help="default: any that is free")
     parser.add_argument("--cap", type=int, metavar="BYTES", help="largest size of a made reference")
-    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="pause before each answer")
     parser.add_argument(
-        "--rate", type=_percent, action="append", default=[], metavar="FAULT:PERCENT", help="fault of that many files"
+        "--latency", type=float, default=0.0, metavar="SECONDS", help="pause before each answer"
+    )
+    parser.add_argument(
+        "--rate",
+        type=_percent,
+        action="append",
+        default=[],
+        metavar="FAULT:PERCENT",
+        help="fault of that many files",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the faults by rate")
     options = parser.parse_args()
-    if not options.root.exists():
-        from demo import observatory
-
-        observatory.build(options.root)
     signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before threads start: they inherit it
     with Server(
         options.root, options.observatory, cap_bytes=options.cap, latency_s=options.latency, port=options.port
     ) as server:
         if options.rate:
-            server.faults.at_rate({named(kind): percent for kind, percent in options.rate}, seed=options.seed)
+            percents = {named(kind): percent for kind, percent in options.rate}
+            server.faults.at_rate(percents, seed=options.seed)
         gc.freeze()  # a large catalogue need not be searched for garbage again and again
         print(server.url, flush=True)
         signal.sigwait(signals)

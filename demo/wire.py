@@ -64,7 +64,9 @@ class Reply:
     def head(self) -> bytes:
         """Render status line and headers."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
-        return f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}\r\n{lines}\r\n".encode("latin-1")
+        return f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}\r\n{lines}\r\n".encode(
+            "latin-1"
+        )
 
     def steps(self) -> Iterator[Step]:
         """Yield what a good server would send."""
@@ -82,7 +84,9 @@ class Reply:
 def reply_with(status: int, data: bytes, kind: str = "text/plain", **more: str) -> Reply:
     """Answer with `data`; further headers have `_` for `-` in their names."""
     headers = {"Content-Type": kind, "Content-Length": str(len(data))}
-    return Reply(status, headers | {name.replace("_", "-"): text for name, text in more.items()}, in_memory("", data))
+    return Reply(
+        status, headers | {name.replace("_", "-"): text for name, text in more.items()}, in_memory("", data)
+    )
 
 
 def file_reply(content: Content, etag: str, request: Request) -> Reply:
@@ -132,7 +136,7 @@ class Connection(asyncio.BufferedProtocol):
     loop: asyncio.AbstractEventLoop
     opened: set["Connection"]
     _transport: asyncio.Transport | None = None
-    # Ours, because a new one for each read, as asyncio would make, costs as much as the rest of a small reply.
+    # Ours, as a new one for each read, which asyncio would make, costs as much as the rest of a small reply.
     _incoming: bytearray = field(default_factory=lambda: bytearray(1 << 16))
     _waiting: bytes = b""
     _steps: Iterator[Step] | None = None
@@ -145,7 +149,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self.opened.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """Drop what was still to be sent."""
         self.opened.discard(self)
         self._steps = self._transport = None
@@ -218,6 +222,7 @@ class Connection(asyncio.BufferedProtocol):
     @staticmethod
     def _reset(transport: asyncio.Transport) -> None:
         # A lingering time of nought makes the kernel send a reset instead of an orderly end.
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
         transport.abort()
-

@@ -1,9 +1,14 @@
 """What tests of several folders share."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from demo import observatory
+from demo.server import Server
+from tests.caches import FORMER, QUICK, Cache
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +20,62 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shared_data")
     subprocess.run([unpack, root], check=True, stdout=subprocess.DEVNULL)
     return root
+
+
+@pytest.fixture(scope="session")
+def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the demo observatory; nobody writes to it."""
+    return observatory.build(tmp_path_factory.mktemp("demo") / "observatory")
+
+
+@pytest.fixture
+def server(demo_root: Path) -> Iterator[Server]:
+    """Serve the demo observatory as it was before its last delivery became the default."""
+    with Server(demo_root) as serving:
+        serving.set_default(FORMER)
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def rules_only(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """Make, once, a cache that has the rules of its default context and nothing else."""
+    with Server(demo_root) as serving:
+        serving.set_default(FORMER)
+        made = _cache(tmp_path_factory.mktemp("rules"), serving)
+        assert made.run("remote_cache_init", "--contexts", FORMER).status == 0
+    return made
+
+
+@pytest.fixture(scope="session")
+def whole(demo_root: Path, rules_only: Cache, tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """Make, once, a cache that has rules and references of its default context."""
+    home = tmp_path_factory.mktemp("whole")
+    with Server(demo_root) as serving:
+        serving.set_default(FORMER)
+        (home / "quick.yaml").write_text(QUICK)
+        made = rules_only.copy_to(home / "cache", serving)
+        assert made.run("cron_sync", "--fetch-references").status == 0
+    return made
+
+
+@pytest.fixture
+def no_cache(tmp_path: Path, server: Server) -> Cache:
+    """Name a root where nothing is yet."""
+    return _cache(tmp_path, server)
+
+
+@pytest.fixture
+def rules_cache(no_cache: Cache, rules_only: Cache, server: Server) -> Cache:
+    """Copy the cache that has rules only."""
+    return rules_only.copy_to(no_cache.root, server)
+
+
+@pytest.fixture
+def whole_cache(no_cache: Cache, whole: Cache, server: Server) -> Cache:
+    """Copy the cache that has references too."""
+    return whole.copy_to(no_cache.root, server)
+
+
+def _cache(home: Path, server: Server) -> Cache:
+    (home / "quick.yaml").write_text(QUICK)
+    return Cache(home, server, home / "cache")

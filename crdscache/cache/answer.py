@@ -18,9 +18,7 @@ class Chosen:
 
     contexts: tuple[str, ...]  # sorted
     takes_default: bool  # the server's default is among them: it may become ours
-    mappings: tuple[
-        str, ...
-    ]  # to bring, with all that they name: the contexts, and orphans where all was asked for
+    mappings: tuple[str, ...]  # to bring, with all below: the contexts, and orphans where all was asked for
     problems: tuple[Problem, ...]  # of the server's answer, its catalogue, and the selection
 
 

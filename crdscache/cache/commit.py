@@ -23,7 +23,7 @@ SWITCHES = ("when", "from", "to", "why")
 class Switch:
     """What became of the default context."""
 
-    before: str | None  # None: there was no readable configuration
+    before: str | None  # None: there was no readable configuration, and no former one can be told
     after: str | None  # None: there still is none, as the server's default is not whole yet
     server: str
     waits_for: tuple[str, ...] = ()  # why `after` is not the server's: files that are not here
@@ -50,7 +50,7 @@ def commit(
         Whether the run selects the server's default: only then may the default move to it.
     """
     saved = _saved(disk.cache)
-    before = None if saved is None else _default(saved)
+    before = _noted(disk, promise) if saved is None else _default(saved)
     after, waits_for = _choose(disk, info, promise, before, takes_default=takes_default)
     if after is None:
         logger.warning("no configuration written: the default is not whole context=%s", info.default_context)
@@ -59,13 +59,17 @@ def commit(
     is_written = _write(disk.cache, info, saved, serverconfig.compose(info, server_url, after))
     if is_written and after != before:
         _note_switch(disk.cache, before, after, "server" if before else "first")
-    if promise.holdings != promise.recorded.holdings and not disk.lacks(
-        after, promise.holdings, promise.tolerated
-    ):
+    now = after if is_written else before
+    if now is not None:
+        _record_holdings(disk, promise, now)
+    return Switch(before, now, info.default_context, waits_for, is_written)
+
+
+def _record_holdings(disk: manifest.Disk, promise: Promise, default: str) -> None:
+    if promise.holdings == promise.recorded.holdings:
+        return
+    if not disk.lacks(default, promise.holdings, promise.tolerated):
         identity.save(disk.cache, replace(promise.recorded, holdings=promise.holdings))
-    return Switch(
-        before, after if is_written or before else None, info.default_context, waits_for, is_written
-    )
 
 
 def current(
@@ -91,11 +95,18 @@ def _default(saved: Mapping[str, object]) -> str:
 
 def _saved(cache: Layout) -> dict[str, object] | None:
     try:
-        info = serverconfig.read_info(cache.config, cache.observatory)
+        return serverconfig.read_checked(cache.config, cache.observatory)
     except UnreadableConfigError as error:
         logger.warning("configuration damaged, written anew from the server reason=%s", error)
         return None
-    return None if info is None else info.raw
+
+
+def _noted(disk: manifest.Disk, promise: Promise) -> str | None:
+    """Tell the default of a lost configuration, by our own notes, if it is what was promised."""
+    noted = _last_switch(disk.cache)
+    if noted is None or disk.lacks(noted, promise.recorded.holdings, promise.tolerated):
+        return None
+    return noted
 
 
 def _choose(
@@ -104,9 +115,10 @@ def _choose(
     wanted = info.default_context
     if wanted == before or (before is not None and not takes_default):
         return before, ()
-    # A first configuration promises rules only: else a new cache could not be used before the last reference
-    # is there.
-    waits_for = disk.lacks(wanted, promise.holdings if before else identity.NONE, promise.tolerated)
+    # A first configuration promises no more than is recorded, for a new cache rules only: else it could not
+    # be used before the last reference is there.
+    holdings = promise.holdings if before else promise.recorded.holdings
+    waits_for = disk.lacks(wanted, holdings, promise.tolerated)
     if waits_for:
         return before, tuple(waits_for)
     if before is not None and wanted < before:
@@ -125,10 +137,9 @@ def _write(
     if serverconfig.is_frozen(cache.config):
         logger.warning("configuration is read-only and stays as it is path=%s", cache.config)
         return False
-    aside = serverconfig.stage(cache.config, new)
-    with locks.config_lock(cache) as had:
+    with serverconfig.staged(cache.config, new) as aside, locks.config_lock(cache) as had:
         if not had:
-            logger.warning("configuration replaced beside a reader that holds its lock")
+            logger.warning("configuration replaced without its lock, which a reader holds")
         publish.rename_into_place(aside, cache.config / serverconfig.CONFIG_FILE)
     publish.sync_directory(cache.config)
     serverconfig.write_bad_files(cache.config, bad_files)

@@ -161,7 +161,11 @@ def rebound(cache: Layout, server_url: str, use_case: str) -> Identity:
 
 def stamp(cache: Layout, identity: Identity) -> None:
     """Write the stamp, unless it is there as it is."""
-    if load(cache) != identity:
+    try:
+        is_there = load(cache) == identity
+    except NotACacheError:  # only `rebound` gets this far: it has told, and made another one
+        is_there = False
+    if not is_there:
         save(cache, identity)
 
 

@@ -4,6 +4,7 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -112,9 +113,8 @@ def settle_mode(cache: Layout, mode: Mode, instruments: Iterable[str]) -> None:
         directory = cache.reference_directory(mode, instrument)
         directory.mkdir(parents=True, exist_ok=True)
         if mode is Mode.INSTRUMENT and cache.observatory == "hst" and instrument in _HST_LINKS:
-            link = cache.references / _HST_LINKS[instrument]
-            if not link.is_symlink() and not link.exists():
-                link.symlink_to(instrument, target_is_directory=True)
+            with suppress(FileExistsError):  # it may be there, or another job makes it at this moment
+                (cache.references / _HST_LINKS[instrument]).symlink_to(instrument, target_is_directory=True)
 
 
 def reference_directories(cache: Layout, mode: Mode) -> list[Path]:

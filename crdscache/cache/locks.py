@@ -47,8 +47,7 @@ class WriterLock:
     """The lock of the one writer of a root, on a descriptor of our own.
 
     It is given back by closing only, never unlocked: the descriptor is standard input of snakemake and its
-    jobs too, so
-    orphans of a killed run still count as the writer.
+    jobs too, so orphans of a killed run still count as the writer.
     """
 
     def __init__(self, cache: Layout, command: str, run_id: str) -> None:
@@ -112,11 +111,11 @@ def _file_server_now(directory: Path) -> float:
     probe = publish.aside(directory / _WRITER_FILE)
     try:
         probe.touch()
-        return probe.stat().st_mtime
-    except OSError:
+        now = probe.stat().st_mtime
+        probe.unlink()
+    except OSError:  # read-only for us
         return time.time()
-    finally:
-        probe.unlink(missing_ok=True)
+    return now
 
 
 def _busy(card: Path) -> str:
@@ -152,9 +151,13 @@ def config_lock(cache: Layout) -> Iterator[bool]:
     Yields
     ------
     bool
-        Whether the lock was had.
+        Whether the lock was had; not where another writer's is not ours to open.
     """
-    descriptor = _open(cache.locks / CONFIG_LOCK)
+    try:
+        descriptor = _open(cache.locks / CONFIG_LOCK)
+    except DiskError:
+        yield False
+        return
     try:
         deadline = time.monotonic() + _CONFIG_WAIT_S
         while (

@@ -14,13 +14,16 @@ from crdscache.cache.identity import Holdings
 from crdscache.cache.layout import NOT_A_FILE
 from crdscache.cache.manifest import Disk
 from crdscache.contexts import closure, times
-from crdscache.contexts.records import Action, ManifestRow, Outcome, PlanRow, Problem, Receipt
+from crdscache.contexts.records import Action, Kind, ManifestRow, Outcome, PlanRow, Problem, Receipt
 
 logger = logging.getLogger(__name__)
 
 # The work of one file that does not depend on its length: a request, an fsync and a rename take as long as
 # this many bytes.
 _FILE_COST_BYTES = 2**18
+
+# Where the steps up to the fetch write in the state: at rest while a plan is made.
+_STATE = ("", "links", "plan", "fetched")
 
 # States in which the archive hands a file out; every other one is pending. Source: docs/protocol.md,
 # "States".
@@ -177,21 +180,29 @@ def estimate(rows: Iterable[PlanRow]) -> str:
     return "\n".join([*lines, f"{'to fetch':24} {n_files.total():8} files {size_bytes.total():18} bytes", ""])
 
 
-def sweep(disk: Disk, rows: Iterable[PlanRow]) -> None:
+def sweep(disk: Disk, drawn: Plan) -> None:
     """Remove the leftovers of killed runs. The caller holds the writer's lock."""
-    for path in leftovers(disk, rows):
+    for path in leftovers(disk, drawn):
         logger.info("leftover removed path=%s", path)
         path.unlink(missing_ok=True)
 
 
-def leftovers(disk: Disk, rows: Iterable[PlanRow]) -> list[Path]:
+def leftovers(disk: Disk, drawn: Plan) -> list[Path]:
     """Find our own temporaries that no plan wants: what killed runs left."""
-    wanted = {
-        publish.part_name(row.file.name, row.file.file_sha1) for row in rows if row.action is not Action.KEEP
-    }
     cache = disk.cache
+    missing = [row.file for row in drawn.rows if row.action is not Action.KEEP]
+    # A mapping lies aside as long as one that it names is not here.
+    mappings = (row for row in drawn.manifest if row.kind is Kind.MAPPING)
+    missing += [row for row in mappings if not cache.absolute(row.path).exists()]
+    wanted = {publish.part_name(row.name, row.file_sha1) for row in missing}
+    places = (
+        cache.mappings,
+        cache.config,
+        *layout.reference_directories(cache, disk.mode),
+        *(cache.state / name for name in _STATE),
+    )
     found = []
-    for place in (cache.mappings, cache.config, *layout.reference_directories(cache, disk.mode)):
+    for place in places:
         if not place.is_dir():
             continue
         with os.scandir(place) as entries:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-_PART = re.compile(r"\.(?P<name>.+)\.(?P<sum>[0-9a-f]{12})\.part")
+_PART = re.compile(r"\..+\.[0-9a-f]{12}\.part")
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.crdstmp")
 _NO_SUM = "0" * 12
 

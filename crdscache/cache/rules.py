@@ -4,7 +4,9 @@ What a mapping names is remembered in the state by the SHA-1 of its bytes, so th
 parses nothing.
 """
 
+import errno
 import hashlib
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from crdscache.contexts.records import FileRecord, Problem
 from crdscache.errors import MappingError, MissingMappingError
 
 _FIRST_LINE = "# crdscache links 1"
+# There is no file under a name where a link dangles or leads round in a circle.
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 Bring = Callable[[FileRecord], Path | None]
 
@@ -63,41 +67,47 @@ class Rules:
 
     def _read(self, name: str) -> Links:
         record = self._catalogue.records.get(name)
-        path: Path | None = self._directory / name
-        try:
-            data = self._directory.joinpath(name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            path = self._bring(record) if self._bring and record else None
-            if path is None:
-                raise MissingMappingError(name) from None
-            data = path.read_bytes()
-        except OSError as error:
-            raise MappingError(name, f"unreadable: {error.strerror}") from error
+        data = self._bytes(name)
+        if data is None:
+            copy = self._bring(record) if self._bring and record else None
+            if copy is None:
+                raise MissingMappingError(name)
+            data = copy.read_bytes()
         file_sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         if record is not None and record.file_sha1 not in (None, file_sha1):
             raise MappingError(name, f"SHA-1 is {file_sha1}, the catalogue says {record.file_sha1}")
-        return self._recall(file_sha1) or self._remember(
-            file_sha1, links_of(mapping.parse_mapping(name, data))
-        )
+        # The same bytes under a name of another kind are another mapping, or none.
+        key = f"{file_sha1}{Path(name).suffix}"
+        return self._recall(key) or self._remember(key, links_of(mapping.parse_mapping(name, data)))
 
-    def _recall(self, file_sha1: str) -> Links | None:
+    def _bytes(self, name: str) -> bytes | None:
+        path = self._directory / name
+        try:
+            if stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for a writer
+                return path.read_bytes()
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise MappingError(name, f"unreadable: {error.strerror}") from error
+        raise MappingError(name, "it is not a regular file")
+
+    def _recall(self, key: str) -> Links | None:
         if self._memory is None:
             return None
         try:
-            lines = (self._memory / file_sha1).read_text(encoding="utf-8").splitlines()
+            *lines, end = (self._memory / key).read_text(encoding="utf-8").split("\n")
             first, counts, kind, *rest = lines
             n_names, n_refused = map(int, counts.split("\t"))
             level, observatory, instrument, reftype = kind.split("\t")
         except (OSError, ValueError):
             return None
-        if first != _FIRST_LINE or len(rest) != n_names + n_refused:
-            return (
-                None  # a power cut can leave half of it: it is not flushed to disk, as it can be made again
-            )
+        # A power cut can leave half of it: it is not flushed to disk, as it can be made again.
+        if end or first != _FIRST_LINE or len(rest) != n_names + n_refused:
+            return None
         refused = tuple(Problem(*line.split("\t", 1)) for line in rest[n_names:])
         return Links(mapping.Level(level), observatory, instrument, reftype, tuple(rest[:n_names]), refused)
 
-    def _remember(self, file_sha1: str, links: Links) -> Links:
+    def _remember(self, key: str, links: Links) -> Links:
         if self._memory is not None:
             self._memory.mkdir(parents=True, exist_ok=True)
             kind = (links.level.value, links.observatory, links.instrument, links.reftype)
@@ -109,7 +119,7 @@ class Rules:
                 *links.names,
                 *refused,
             )
-            aside = publish.aside(self._memory / file_sha1)
+            aside = publish.aside(self._memory / key)
             aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            aside.replace(self._memory / file_sha1)
+            aside.replace(self._memory / key)
         return links

@@ -7,13 +7,14 @@ import ast
 import os
 import pprint
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from crdscache.cache import publish
-from crdscache.contexts import serverinfo
+from crdscache.contexts import serverinfo, times
 from crdscache.contexts.serverinfo import ServerInfo
-from crdscache.errors import ServerError, UnreadableConfigError
+from crdscache.errors import NotACacheError, ServerError, UnreadableConfigError
 
 CONFIG_FILE = "server_config"
 BAD_FILES_FILE = "bad_files.txt"
@@ -22,6 +23,9 @@ _LIMIT_BYTES = 64 * 2**20
 # They differ in each answer of the server, and say nothing about the files.
 _TIME_STAMPS = ("last_refreshed", "last_synced", "updated")
 _DEFAULTS = ("operational_context", "latest_context")
+_CATALOGUE = "download_metadata"
+# Without it the missions' client cannot use the configuration.
+_NEEDED = "last_synced"
 
 
 def read(config: Path) -> dict[str, object] | None:
@@ -34,9 +38,9 @@ def read(config: Path) -> dict[str, object] | None:
     """
     path = config / CONFIG_FILE
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes > _LIMIT_BYTES:
-            message = f"{path}: {size_bytes} bytes, at most {_LIMIT_BYTES} expected"
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LIMIT_BYTES:
+            message = f"{path}: expected a regular file of at most {_LIMIT_BYTES} bytes"
             raise UnreadableConfigError(message)
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
@@ -59,24 +63,37 @@ def _literal(path: Path, text: str) -> dict[str, object]:
     return value
 
 
-def read_info(config: Path, observatory: str) -> ServerInfo | None:
-    """Read the saved configuration as the server's answer that it was.
+def read_checked(config: Path, observatory: str) -> dict[str, object] | None:
+    """Read the saved configuration, and make sure that it has all that a reader needs.
 
     Raises
     ------
     UnreadableConfigError
-        As `read`, or what a reader needs is not in it.
-    NotACacheError
-        It is of another observatory.
+        As `read`, or something that a reader needs is not in it, or it is of another observatory.
     """
-    raw = read(config)
-    if raw is None:
-        return None
+    saved = read(config)
+    if saved is not None:
+        # Without the catalogue: it is large, and the server's own is at hand.
+        _parse(config, saved | {"download_metadata": None}, observatory)
+    return saved
+
+
+def read_info(config: Path, observatory: str) -> ServerInfo | None:
+    """Read the saved configuration as the server's answer that it was; raises as `read_checked`."""
+    saved = read(config)
+    return None if saved is None else _parse(config, saved, observatory)
+
+
+def _parse(config: Path, saved: dict[str, object], observatory: str) -> ServerInfo:
     try:
-        return serverinfo.parse_server_info(raw, observatory)
-    except ServerError as error:
+        info = serverinfo.parse_server_info(saved, observatory)
+    except (ServerError, NotACacheError) as error:
         message = f"{config / CONFIG_FILE}: {error}"
         raise UnreadableConfigError(message) from error
+    if _NEEDED not in saved:
+        message = f"{config / CONFIG_FILE}: key {_NEEDED!r} is missing"
+        raise UnreadableConfigError(message)
+    return info
 
 
 def compose(info: ServerInfo, server_url: str, default_context: str) -> dict[str, object]:
@@ -89,6 +106,7 @@ def compose(info: ServerInfo, server_url: str, default_context: str) -> dict[str
         bases = saved.get(key)
         if isinstance(bases, dict) and isinstance(bases.get("unchecked"), dict):
             saved[key] = bases["unchecked"]
+    saved.setdefault(_NEEDED, times.now())
     saved.update(server=server_url, status="server", connected=True)
     return saved
 
@@ -97,9 +115,21 @@ def is_same(saved: Mapping[str, object], other: Mapping[str, object]) -> bool:
     """Compare two configurations but for the times at which the server was asked."""
 
     def timeless(config: Mapping[str, object]) -> dict[str, object]:
-        return {key: value for key, value in config.items() if key not in _TIME_STAMPS}
+        return {key: value for key, value in config.items() if key not in (*_TIME_STAMPS, _CATALOGUE)}
 
-    return timeless(saved) == timeless(other)
+    return timeless(saved) == timeless(other) and _is_same_catalogue(
+        saved.get(_CATALOGUE), other.get(_CATALOGUE)
+    )
+
+
+def _is_same_catalogue(saved: object, other: object) -> bool:
+    if saved == other:
+        return True
+    try:
+        # Packed again, the same catalogue can be other text: gzip has a time stamp too.
+        return serverinfo.unwrap(saved) == serverinfo.unwrap(other)
+    except ServerError:
+        return False
 
 
 def exists(config: Path) -> bool:
@@ -116,16 +146,20 @@ def is_frozen(config: Path) -> bool:
     return not stat.S_IMODE(mode) & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
 
 
-def stage(config: Path, saved: Mapping[str, object]) -> Path:
-    """Write the configuration aside, durably; one rename then makes it current.
+@contextmanager
+def staged(config: Path, saved: Mapping[str, object]) -> Iterator[Path]:
+    """Yield the configuration, written aside and durable; one rename makes it current, else it is gone.
 
     The text is what the missions' client writes: `pprint` with its defaults, no newline at the end.
     """
     config.mkdir(parents=True, exist_ok=True)
     aside = publish.aside(config / CONFIG_FILE)
-    aside.write_text(pprint.pformat(dict(saved)), encoding="utf-8", newline="")
-    publish.flush_to_disk(aside)
-    return aside
+    try:
+        aside.write_text(pprint.pformat(dict(saved)), encoding="utf-8", newline="")
+        publish.flush_to_disk(aside)
+        yield aside
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def write_bad_files(config: Path, bad_files: Sequence[str]) -> None:

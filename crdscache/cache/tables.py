@@ -1,5 +1,6 @@
 """Tables on disk: tab-separated text to grep and compare; the first line has kind and version."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -30,12 +31,16 @@ def append(path: Path, kind: str, columns: Sequence[str], row: Sequence[str]) ->
     if not path.exists():
         write(path, kind, columns, [row])
         return
-    with path.open("a", encoding="utf-8", newline="\n") as stream:
-        stream.write("\t".join(map(_cell, row)) + "\n")
+    line = ("\t".join(map(_cell, row)) + "\n").encode()
+    with path.open("rb+") as stream:
+        stream.seek(-1, os.SEEK_END)
+        # A power cut can have left half a line: ours begins a new one.
+        stream.write(line if stream.read(1) == b"\n" else b"\n" + line)
+    publish.flush_to_disk(path)
 
 
 def read(path: Path, kind: str, columns: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the rows of a table.
+    """Yield the rows of a table; a line that a power cut has left half is none.
 
     Raises
     ------
@@ -43,7 +48,7 @@ def read(path: Path, kind: str, columns: Sequence[str]) -> Iterator[list[str]]:
         The table is of another kind or version, or its columns are others: another version of this software
         wrote it.
     """
-    with path.open(encoding="utf-8", newline="\n") as stream:
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as stream:
         first, header = stream.readline(), stream.readline()
         if first.split() != ["#", "crdscache", kind, str(VERSION)] or header.rstrip("\n").split("\t") != list(
             columns
@@ -51,7 +56,9 @@ def read(path: Path, kind: str, columns: Sequence[str]) -> Iterator[list[str]]:
             message = f"{path}: expected a table '# crdscache {kind} {VERSION}', found {first.strip()!r:.80}"
             raise NotACacheError(message)
         for line in stream:
-            yield line.rstrip("\n").split("\t")
+            cells = line.rstrip("\n").split("\t")
+            if len(cells) == len(columns):
+                yield cells
 
 
 def _cell(value: str) -> str:

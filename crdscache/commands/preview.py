@@ -64,7 +64,9 @@ class Preview:
 
     def problems(self) -> list[Problem]:
         """List what is wrong, each file once."""
-        undone = [plan.receipt_of(row) for row in self.drawn.rows if row.action not in (Action.KEEP, Action.FETCH)]
+        undone = [
+            plan.receipt_of(row) for row in self.drawn.rows if row.action not in (Action.KEEP, Action.FETCH)
+        ]
         told = [Problem(r.name, r.reason) for r in (*self.rules, *undone) if r.outcome is Outcome.FAILED]
         told += [*self.said.chosen.problems, *self.drawn.problems]
         return list({problem.name: problem for problem in reversed(told)}.values())[::-1]
@@ -91,7 +93,7 @@ def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | N
     seen = Preview(said, disk, plan.draw_up(disk, steps.scope(config, said), promise.holdings), ())
     if seen.problems() or any(row.action is not Action.KEEP for row in seen.drawn.rows):
         return None
-    plan.sweep(disk, seen.drawn.rows)
+    plan.sweep(disk, seen.drawn)
     kept = {Outcome.KEPT.value: len(seen.drawn.manifest)}
     return Result(Status.OK, current, current, said.info.default_context, n_files=kept)
 

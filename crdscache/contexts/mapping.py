@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from crdscache.contexts import names
 from crdscache.errors import MappingError
 
 MAX_BYTES = 2 * 1024**2
@@ -130,10 +131,9 @@ def parse_mapping(name: str, data: bytes) -> Mapping:
 
 
 def _level_of(name: str) -> Level:
-    ending = name.rpartition(".")[2]
-    if ending not in {level.value for level in Level}:
+    if not names.is_mapping(name):
         raise MappingError(name, "a mapping's name ends in .pmap, .imap or .rmap")
-    return Level(ending)
+    return Level(name.rpartition(".")[2])
 
 
 def _decode(name: str, data: bytes) -> str:

@@ -21,7 +21,7 @@ _LONG = 2**64
 _TEMPORARY_ENDINGS = (".part", ".crdstmp", ".lock")
 _MAPPING_ENDINGS = (".pmap", ".imap", ".rmap")
 _SPECIAL_VALUES = frozenset({"N/A", "OMIT", "TEMP_N/A", "TEMP_OMIT", "UNDEFINED"})
-_GEIS_HEADER = re.compile(r"(.*\.r[0-9])(h)", re.IGNORECASE)
+_GEIS_ENDING = re.compile(r"\.r[0-9]h", re.IGNORECASE)
 
 # hst's pipelines generate names whose first piece ends in a letter for the instrument.
 _HST_LETTERS = {
@@ -78,7 +78,7 @@ def observatory_of(name: str) -> str | None:
     """Tell the observatory that a file belongs to, None if the name does not show it."""
     lowered = name.lower()
     if is_mapping(lowered):
-        first = re.split(r"[_.]", lowered, maxsplit=1)[0]
+        first = lowered.replace(".", "_").partition("_")[0]
         return first if first in OBSERVATORIES else None
     for observatory in OBSERVATORIES:
         if lowered.startswith(f"{observatory}_") or f"_{observatory}." in lowered:
@@ -98,7 +98,7 @@ def instrument_of(name: str, observatory: str) -> str | None:
 
 
 def _hst_instrument(lowered: str) -> str | None:
-    pieces = re.split(r"[_.]", lowered)
+    pieces = lowered.replace(".", "_").split("_")
     match pieces:
         case ["hst", instrument, _, _, *_] if instrument in INSTRUMENTS["hst"]:
             return instrument
@@ -109,5 +109,6 @@ def _hst_instrument(lowered: str) -> str | None:
 
 def geis_data(name: str) -> str | None:
     """Name the data half of a GEIS header: mappings name only the header; None for any other file."""
-    match = _GEIS_HEADER.fullmatch(name)
-    return None if match is None else match[1] + ("d" if match[2] == "h" else "D")
+    if _GEIS_ENDING.fullmatch(name[-4:]) is None:
+        return None
+    return name[:-1] + ("d" if name.endswith("h") else "D")

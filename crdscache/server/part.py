@@ -10,7 +10,7 @@ from typing import Self
 from crdscache.contexts.records import FileRecord
 from crdscache.errors import MismatchError
 
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**18  # larger ones are no quicker
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

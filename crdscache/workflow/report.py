@@ -53,6 +53,7 @@ def _outcome(observatory: str, result: Result) -> list[str]:
         return []
     moved = result.default_before not in (None, result.default_after)
     default = f"{result.default_before} -> {result.default_after}" if moved else result.default_after
+    n_kept = result.n_files.get("kept", 0)
     counts = [
         f"{n} {outcome} ({size(result.size_bytes.get(outcome, 0))})"
         if outcome == "fetched"
@@ -60,7 +61,9 @@ def _outcome(observatory: str, result: Result) -> list[str]:
         for outcome, n in sorted(result.n_files.items())
         if n
     ]
-    text = f"{observatory}: default context {default}; {', '.join(counts) or 'nothing to do'}"
+    is_idle = result.status == Status.OK and sum(result.n_files.values()) == n_kept and not moved
+    done = f"nothing to do, {n_kept} files are as they should be" if is_idle else ", ".join(counts)
+    text = f"{observatory}: default context {default}; {done}"
     pending = [f"{observatory}: not delivered yet: {_some(result.pending)}"] if result.pending else []
     return [text, *pending]
 

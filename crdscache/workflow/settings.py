@@ -96,7 +96,7 @@ def resolve(
     named = site or (Path(environ["CRDSCACHE_SITE"]) if environ.get("CRDSCACHE_SITE") else None)
     from_variables = _from_variables(environ)
     if named is not None:
-        settings |= _read_yaml(named, str(named))
+        settings |= _read_yaml(named, str(named) if site else f"CRDSCACHE_SITE={named}")
     settings |= _told(settings | from_variables | dict(overrides), environ)
     if named is None:
         settings |= _site_of_cache(settings | from_variables | dict(overrides))
@@ -182,9 +182,8 @@ def _directory(variable: str, text: str) -> str:
     place = text.rstrip("/")
     # Blanks and control characters break the old tools' scripts, which share the cache.
     if not place.startswith("/") or not place.isascii() or not place.isprintable() or " " in place:
-        found = "the root directory" if text.startswith("/") and not place else repr(text)
         message = (
-            f"{variable}: expected an absolute path, not /, of printable ASCII without blanks; found {found}"
+            f"{variable}: expected an absolute path, not /, of printable ASCII without blanks; found {text!r}"
         )
         raise SettingsError(message)
     return place
@@ -213,13 +212,13 @@ def _read_yaml(path: Path, origin: str) -> Resolved:
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{path}: cannot be read: {error}"
+        message = f"{origin}: cannot be read: {error}"
         raise SettingsError(message) from error
     except yaml.YAMLError as error:
-        message = f"{path}: not YAML: {error}"
+        message = f"{origin}: not YAML: {error}"
         raise SettingsError(message) from error
     if not isinstance(data, dict | None):
-        message = f"{path}: expected 'key: value' lines, found {type(data).__name__}"
+        message = f"{origin}: expected 'key: value' lines, found {type(data).__name__}"
         raise SettingsError(message)
     settings = {str(key): Setting(value, origin) for key, value in (data or {}).items()}
     _check(settings)

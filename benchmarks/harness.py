@@ -1,0 +1,125 @@
+"""What the benchmarks share: a served observatory, caches to fill, commands timed beside those of the peer.
+
+The peer is the missions' own client (`make client`). Both work against the same server in the same run, so
+ratios count, whatever the machine.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+CLIENT = Path(os.environ.get("CRDSCACHE_TEST_CLIENT", CHECKOUT / ".venv-client" / "bin" / "crds"))
+CONTEXT = "hst_0729.pmap"
+PAYLOAD_BYTES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One command that ended well."""
+
+    wall_s: float
+    cpu_s: float  # of it and all its descendants
+    largest_mb: float  # resident memory of its largest process
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A server, and a directory for caches."""
+
+    url: str
+    place: Path
+
+    def environ(self, cache: str) -> dict[str, str]:
+        """Make the environment of a command that works on one cache."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("CRDS")}
+        root = self.place / cache
+        return {**kept, "CRDS_PATH": str(root), "CRDS_SERVER_URL": self.url, "CRDS_OBSERVATORY": "hst"}
+
+    def ours(self, cache: str, *words: str) -> Timing:
+        """Time one of our commands."""
+        return timed([str(CHECKOUT / "bin" / words[0]), *words[1:]], self.environ(cache))
+
+    def peer(self, cache: str, *words: str) -> Timing:
+        """Time a command of the missions' client."""
+        (self.place / cache).mkdir(exist_ok=True)
+        return timed([str(CLIENT), *words], self.environ(cache))
+
+
+def timed(command: Sequence[str], environ: dict[str, str] | None = None) -> Timing:
+    """Run a command to its good end, and time it."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    errors = process.stderr.read() if process.stderr else b""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall_s = time.perf_counter() - start
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{errors.decode()[-2000:]}")
+    return Timing(wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
+
+
+@contextmanager
+def site() -> Iterator[Site]:
+    """Serve the real hst rules with references of 2 KB each, from a process of its own."""
+    unpack = CHECKOUT.parent / "shared" / "data" / "unpack.sh"
+    if not unpack.exists() or not CLIENT.exists():
+        sys.exit(
+            "needed: the sample caches beside the checkout (../shared/data), and the client (make client)"
+        )
+    with tempfile.TemporaryDirectory(prefix="crdscache-bench-") as place:
+        data = Path(place) / "data"
+        subprocess.run([unpack, data, "hst"], check=True, stdout=subprocess.DEVNULL)
+        words = [
+            sys.executable,
+            "-m",
+            "demo.server",
+            str(data),
+            "--observatory",
+            "hst",
+            "--cap",
+            str(PAYLOAD_BYTES),
+        ]
+        environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environ)
+        try:
+            url = server.stdout.readline().strip() if server.stdout else ""
+            yield Site(url, Path(place))
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def show(work: str, ours: Sequence[Timing], peer: Sequence[Timing] | None, goal: str) -> None:
+    """Print the best of several runs of each side, and their ratio."""
+    best = min(ours, key=lambda timing: timing.wall_s)
+    print(f"{work}")
+    print(
+        f"  ours  {best.wall_s:8.2f} s wall {best.cpu_s:8.2f} s cpu {largest(ours):6.0f} MB largest process"
+    )
+    if peer:
+        other = min(peer, key=lambda timing: timing.wall_s)
+        print(f"  peer  {other.wall_s:8.2f} s wall {other.cpu_s:8.2f} s cpu {largest(peer):6.0f} MB")
+        print(f"  ratio {best.wall_s / other.wall_s:8.3f}")
+    print(f"  goal  {goal}")
+
+
+def largest(timings: Sequence[Timing]) -> float:
+    """Give the memory of the largest process, in MB."""
+    return max(timing.largest_mb for timing in timings)
+
+
+def introduce(title: str) -> None:
+    """Say what is measured, where and when."""
+    cores = len(os.sched_getaffinity(0))
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    print(f"{title}: {now}, {cores} cores, {system}")

@@ -1,0 +1,34 @@
+"""The demo observatory, served."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo import observatory
+from demo.server import Server
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the directory of the demo observatory; nobody writes to it."""
+    return observatory.build(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture
+def server(demo_root: Path) -> Iterator[Server]:
+    """Serve the demo observatory."""
+    with Server(demo_root) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def client() -> Path:
+    """Give the missions' own client."""
+    program = Path(os.environ.get("CRDSCACHE_TEST_CLIENT", CHECKOUT / ".venv-client" / "bin" / "crds"))
+    if not program.exists():
+        pytest.skip("the missions' client is not installed: make client")
+    return program
