@@ -68,6 +68,14 @@ class UnreachableError(TransferError):
     """No connection, a time-out, a cut, or a server that says it cannot answer now."""
 
 
+class BusyError(UnreachableError):
+    """The server says when to ask again."""
+
+    def __init__(self, reason: str, wait_s: float) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
 class MismatchError(TransferError):
     """A file's bytes are not what its record says; they are never kept."""
 

@@ -1,11 +1,8 @@
 """What the server hands out: contents from memory, disk or made from the name, and the catalogue to them."""
 
 import ast
-import base64
-import gzip
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha1, shake_128
@@ -68,17 +65,6 @@ def record_of(content: Content, state: str = "operational") -> FileRecord:
     for chunk in content.chunks():
         total.update(chunk)
     return FileRecord(content.name, content.size_bytes, total.hexdigest(), state)
-
-
-def wrap(value: object) -> dict[str, str]:
-    """Pack a result as CRDS does: base64 of gzip of JSON."""
-    packed = gzip.compress(json.dumps(value).encode(), compresslevel=1, mtime=0)
-    return {"crds_encoded": "1.0", "crds_payload": base64.b64encode(packed).decode()}
-
-
-def unwrap(value: Mapping[str, str]) -> object:
-    """Undo `wrap`."""
-    return json.loads(gzip.decompress(base64.b64decode(value["crds_payload"])))
 
 
 @dataclass(slots=True)

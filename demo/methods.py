@@ -10,8 +10,9 @@ from typing import cast
 
 from crdscache.contexts import closure, mapping, names
 from crdscache.contexts.records import FileRecord
+from crdscache.contexts.serverinfo import wrap
 from crdscache.errors import CacheError, MissingMappingError
-from demo.content import Archive, Content, wrap
+from demo.content import Archive, Content
 
 # context, header, types (None: all) to {type: answer}
 BestRefs = Callable[[str, Mapping[str, str], list[str] | None], Mapping[str, object]]

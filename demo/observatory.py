@@ -15,7 +15,8 @@ from pprint import pformat
 from astropy.io import fits  # type: ignore[import-untyped]
 
 from crdscache.contexts import names
-from demo.content import Content, record_of, wrap
+from crdscache.contexts.serverinfo import wrap
+from demo.content import Content, record_of
 from demo.deliveries import DATASETS, DELIVERIES, LARGE_BYTES, ORPHANS, REJECTED, RMAPS, Delivery, Row
 
 OBSERVATORY = "hst"

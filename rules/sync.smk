@@ -7,12 +7,12 @@ rule query_server:
         info="server_info.json",
         contexts="contexts.json",
         catalogue="catalogue.tsv",
-    params:
-        run=config["run_id"],
     log:
         "logs/query_server.log",
     conda:
         "../envs/cache.yaml"
+    params:
+        run=config["run_id"],
     message:
         "Ask {config[server_url]} what there is."
     script:
@@ -99,12 +99,12 @@ rule commit:
         receipts=shards("fetched/{shard}.tsv"),
     output:
         summary="commit.json",
-    params:
-        run=config["run_id"],
     log:
         "logs/commit.log",
     conda:
         "../envs/cache.yaml"
+    params:
+        run=config["run_id"],
     message:
         "Write the configuration; the default context moves last."
     script:

@@ -15,7 +15,7 @@ with joblog.job_log(snakemake.log[0]):
     drawn = plan.draw_up(disk, steps.scope(config, said), promise.holdings)
     with rpc.RpcClient(config.server_url, config.patience) as server:
         drawn = steps.hold_back(drawn, partial(server.file_states, config.cache.observatory))
-    plan.sweep(disk, drawn)
+    plan.sweep(disk, drawn.rows)
     tables.write_manifest(Path(snakemake.output.manifest), drawn.manifest)
     for path, rows in zip(snakemake.output.shards, plan.shard(drawn.rows, config.shards), strict=True):
         tables.write_plan(Path(path), rows)

@@ -1,5 +1,6 @@
 """Caches of the demo observatory as an operator has them: the real commands, with a server in the test."""
 
+import ast
 import json
 import os
 import shutil
@@ -96,9 +97,8 @@ class Cache:
 
     def default(self) -> str:
         """Name the default context that the saved configuration has."""
-        done = self.run("cache_config", "--json")
-        context: str = done.data["cache"]["default context"]
-        return context
+        saved = ast.literal_eval((self.config / "server_config").read_text())
+        return str(saved["operational_context"])
 
     def copy_to(self, root: Path, server: Server) -> "Cache":
         """Make a copy of this cache that belongs to another server."""
@@ -150,5 +150,5 @@ def listing(*places: Path) -> dict[str, tuple[int, ...]]:
 
 def proper(cache: Cache) -> dict[str, tuple[int, ...]]:
     """List the cache proper, and the names in its root: what a run without work may not touch."""
-    names: dict[str, tuple[int, ...]] = {name: () for name in os.listdir(cache.root)}
+    names: dict[str, tuple[int, ...]] = dict.fromkeys(os.listdir(cache.root), ())
     return names | listing(*(cache.root / folder for folder in ("mappings", "references", "config")))

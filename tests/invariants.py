@@ -44,6 +44,17 @@ def references_of(root: Path, observatory: str, context: str) -> dict[str, tuple
     return dict(_references(root / "mappings" / observatory, context))
 
 
+def closure(mappings: Path, context: str) -> set[str]:
+    """Name all mappings that a context reaches, itself included, as far as they are here."""
+    names: set[str] = set()
+    new = {context}
+    while new:
+        names |= new
+        children = {child for name in new for child in _named(mappings / name)}
+        new = {child for child in children if child.endswith(("imap", "rmap"))} - names
+    return names
+
+
 def _is_ours(path: Path) -> bool:
     return _OURS.fullmatch(path.name) is not None
 
@@ -90,7 +101,7 @@ def _lacks_of_the_default(root: Path, observatory: str) -> Iterator[str]:
     saved = ast.literal_eval(path.read_text())
     context = saved.get("latest_context") or saved["operational_context"]
     mappings = root / "mappings" / observatory
-    missing = {name for name in _closure(mappings, context) if not (mappings / name).exists()}
+    missing = {name for name in closure(mappings, context) if not (mappings / name).exists()}
     yield from (f"I2: {context} lacks the mapping {name}" for name in sorted(missing))
     stamp = root / ".crdscache" / observatory / "identity.json"
     if missing or not stamp.exists():
@@ -102,18 +113,8 @@ def _lacks_of_the_default(root: Path, observatory: str) -> Iterator[str]:
             yield f"I2: {context} lacks the reference {name}"
 
 
-def _closure(mappings: Path, context: str) -> set[str]:
-    names: set[str] = set()
-    new = {context}
-    while new:
-        names |= new
-        children = {child for name in new for child in _named(mappings / name)}
-        new = {child for child in children if child.endswith(("imap", "rmap"))} - names
-    return names
-
-
 def _references(mappings: Path, context: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    for rmap in sorted(name for name in _closure(mappings, context) if name.endswith(".rmap")):
+    for rmap in sorted(name for name in closure(mappings, context) if name.endswith(".rmap")):
         header = ast.literal_eval(_assigned(mappings / rmap, "header"))
         part = header["instrument"].lower(), header["filekind"].lower()
         for name in _named(mappings / rmap):

@@ -13,8 +13,8 @@ from crdscache.cache import layout, manifest, publish
 from crdscache.cache.identity import Holdings
 from crdscache.cache.layout import NOT_A_FILE
 from crdscache.cache.manifest import Disk
-from crdscache.contexts import closure, times
-from crdscache.contexts.records import Action, Kind, ManifestRow, Outcome, PlanRow, Problem, Receipt
+from crdscache.contexts import closure, names, times
+from crdscache.contexts.records import Action, ManifestRow, Outcome, PlanRow, Problem, Receipt
 
 logger = logging.getLogger(__name__)
 
@@ -180,37 +180,34 @@ def estimate(rows: Iterable[PlanRow]) -> str:
     return "\n".join([*lines, f"{'to fetch':24} {n_files.total():8} files {size_bytes.total():18} bytes", ""])
 
 
-def sweep(disk: Disk, drawn: Plan) -> None:
+def sweep(disk: Disk, rows: Iterable[PlanRow]) -> None:
     """Remove the leftovers of killed runs. The caller holds the writer's lock."""
-    for path in leftovers(disk, drawn):
+    for path in leftovers(disk, rows):
         logger.info("leftover removed path=%s", path)
         path.unlink(missing_ok=True)
 
 
-def leftovers(disk: Disk, drawn: Plan) -> list[Path]:
+def leftovers(disk: Disk, rows: Iterable[PlanRow]) -> list[Path]:
     """Find our own temporaries that no plan wants: what killed runs left."""
     cache = disk.cache
-    missing = [row.file for row in drawn.rows if row.action is not Action.KEEP]
-    # A mapping lies aside as long as one that it names is not here.
-    mappings = (row for row in drawn.manifest if row.kind is Kind.MAPPING)
-    missing += [row for row in mappings if not cache.absolute(row.path).exists()]
-    wanted = {publish.part_name(row.name, row.file_sha1) for row in missing}
-    places = (
-        cache.mappings,
-        cache.config,
-        *layout.reference_directories(cache, disk.mode),
-        *(cache.state / name for name in _STATE),
-    )
-    found = []
-    for place in places:
-        if not place.is_dir():
-            continue
-        with os.scandir(place) as entries:
-            found += [
-                Path(entry.path)
-                for entry in entries
-                if entry.name.startswith(".")
-                and publish.is_temporary(entry.name)
-                and entry.name not in wanted
-            ]
-    return sorted(found)
+    references = layout.reference_directories(cache, disk.mode)
+    state = (cache.state / name for name in _STATE)
+    places = (cache.mappings, cache.config, *references, *state)
+    found = [path for place in places if place.is_dir() for path in _temporaries(place)]
+    if not found:
+        return []
+    wanted = {
+        publish.part_name(row.file.name, row.file.file_sha1) for row in rows if row.action is not Action.KEEP
+    }
+    # A mapping lies aside as long as one below it is not here; then no context that is here names it.
+    wanted |= {
+        publish.part_name(name, record.file_sha1)
+        for name, record in disk.catalogue.records.items()
+        if names.is_mapping(name) and not (cache.mappings / name).exists()
+    }
+    return sorted(path for path in found if path.name not in wanted)
+
+
+def _temporaries(place: Path) -> list[Path]:
+    with os.scandir(place) as entries:
+        return [Path(entry.path) for entry in entries if publish.is_temporary(entry.name)]

@@ -93,7 +93,7 @@ def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | N
     seen = Preview(said, disk, plan.draw_up(disk, steps.scope(config, said), promise.holdings), ())
     if seen.problems() or any(row.action is not Action.KEEP for row in seen.drawn.rows):
         return None
-    plan.sweep(disk, seen.drawn)
+    plan.sweep(disk, seen.drawn.rows)
     kept = {Outcome.KEPT.value: len(seen.drawn.manifest)}
     return Result(Status.OK, current, current, said.info.default_context, n_files=kept)
 

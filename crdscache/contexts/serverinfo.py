@@ -5,6 +5,7 @@ Source: docs/protocol.md, "get_server_info".
 """
 
 import base64
+import gzip
 import json
 import zlib
 from collections.abc import Iterable
@@ -79,6 +80,13 @@ def unwrap(value: object) -> object:
     if isinstance(answer, dict) and answer.keys() == _WRAPPED_KEYS:
         raise ServerError("cannot unpack the answer: it is wrapped twice")
     return answer
+
+
+def wrap(answer: object) -> dict[str, str]:
+    """Wrap an answer as the server does; the same answer is the same text each time."""
+    # The least effort: most of a catalogue is sums, which do not compress.
+    text = gzip.compress(json.dumps(answer, sort_keys=True).encode(), compresslevel=1, mtime=0)
+    return {"crds_encoded": "1.0", "crds_payload": base64.b64encode(text).decode()}
 
 
 def parse_server_info(raw: object, observatory: str) -> ServerInfo:

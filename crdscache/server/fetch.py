@@ -89,7 +89,7 @@ class Downloader:
         publish: bool = True,
         progress: Callable[[Receipt], None] | None = None,
     ) -> list[Receipt]:
-        """Bring files, several at a time, and make their names durable.
+        """Bring files, several at a time, and make their names durable; one receipt each, in the same order.
 
         Parameters
         ----------
@@ -98,11 +98,6 @@ class Downloader:
         progress
             Called with each receipt, from several threads.
 
-        Returns
-        -------
-        list
-            One receipt per order, in the same order.
-
         Raises
         ------
         DiskError
@@ -110,9 +105,8 @@ class Downloader:
         """
         receipts: dict[int, Receipt] = {}
         todo = iter(enumerate(orders))  # shared by the threads: each number comes once
-        stop = Event()
 
-        def work() -> None:
+        def work(stop: Event) -> None:
             for number, one in todo:
                 if stop.is_set():
                     return
@@ -120,21 +114,11 @@ class Downloader:
                 if progress is not None:
                     progress(receipts[number])
 
-        n_threads = max(1, min(self._n_threads, len(orders)))
         try:
-            with ThreadPoolExecutor(n_threads) as threads:
-                workers = [threads.submit(work) for _ in range(n_threads)]
-                try:
-                    wait(workers, return_when=FIRST_EXCEPTION)
-                finally:
-                    stop.set()  # whoever fails or is interrupted waits for the files under way, no longer
-            for worker in workers:
-                worker.result()
+            _in_threads(max(1, min(self._n_threads, len(orders))), work)
         finally:
-            put = (
-                orders[number].target for number, receipt in receipts.items() if publish and _is_new(receipt)
-            )
-            for directory in {target.parent for target in put}:
+            new = [number for number, receipt in receipts.items() if receipt.outcome is Outcome.FETCHED]
+            for directory in {orders[number].target.parent for number in new if publish}:
                 publishing.sync_directory(directory)
         return [receipts[number] for number in range(len(orders))]
 
@@ -167,20 +151,19 @@ class Downloader:
         return Receipt(name, Outcome.FETCHED, one.record.size_bytes, file_sha1, source, seconds)
 
     def _failed(self, error: Exception, name: str, url: str, seconds: float) -> Receipt:
-        self._n_failures_in_a_row = (
-            self._n_failures_in_a_row + 1 if isinstance(error, UnreachableError) else 0
-        )
+        is_one_more = isinstance(error, UnreachableError)
+        self._n_failures_in_a_row = self._n_failures_in_a_row + 1 if is_one_more else 0
         if isinstance(error, NotDeliveredError):
             logger.info("pending name=%s reason=%s", name, error)
             return Receipt(name, Outcome.PENDING, seconds=seconds, reason=f"{url}: {error}")
-        tries = f" ({self._patience.tries} tries)" if isinstance(error, TransferError) else ""
+        tries = f" (tries: {self._patience.tries})" if isinstance(error, TransferError) else ""
         logger.error("failed name=%s reason=%s%s", name, error, tries)
         return Receipt(name, Outcome.FAILED, seconds=seconds, reason=f"{url}: {error}{tries}")
 
     def _bring(self, one: Order, *, publish: bool) -> str:
         path = one.target.with_name(publishing.part_name(one.target.name, one.record.file_sha1))
         with Part(path, one.record) as part:
-            wire.persist(self._patience, lambda: self._complete(one, part))
+            wire.persist(self._patience, one.record.name, lambda: self._complete(one, part))
             part.finish(one.target if publish else None)
             return part.file_sha1
 
@@ -229,6 +212,19 @@ class Downloader:
                 window_ends, needed = now + window_s, limit_bytes - int(_SLOWEST_BYTES_S * window_s)
 
 
+def _in_threads(n_threads: int, work: Callable[[Event], None]) -> None:
+    """Run `work` in threads; what one raises stops the others, each at its next file, and is raised."""
+    stop = Event()
+    with ThreadPoolExecutor(n_threads) as threads:
+        workers = [threads.submit(work, stop) for _ in range(n_threads)]
+        try:
+            wait(workers, return_when=FIRST_EXCEPTION)
+        finally:
+            stop.set()
+    for worker in workers:
+        worker.result()
+
+
 def _continues(reply: urllib3.BaseHTTPResponse, part: Part, record: FileRecord) -> bool:
     expected = f"bytes {part.n_bytes}-{record.size_bytes - 1}/{record.size_bytes}"
     return reply.status == HTTPStatus.PARTIAL_CONTENT and reply.headers.get("Content-Range") == expected
@@ -239,9 +235,8 @@ def _check(reply: urllib3.BaseHTTPResponse, record: FileRecord, start: int) -> N
     if reply.status in _NOT_THERE:
         raise NotDeliveredError(f"status {reply.status}")
     if reply.status != HTTPStatus.OK and not (reply.status == HTTPStatus.PARTIAL_CONTENT and start):
-        raise wire.refusal(
-            f"status {reply.status} {reply.reason}", reply.status, reply.headers.get("Retry-After")
-        )
+        told = f"status {reply.status} {reply.reason}"
+        raise wire.refusal(told, reply.status, reply.headers.get("Retry-After"))
     expected = record.size_bytes - (start if reply.status == HTTPStatus.PARTIAL_CONTENT else 0)
     length = reply.headers.get("Content-Length")
     if length is not None and not length.isdecimal():
@@ -249,7 +244,7 @@ def _check(reply: urllib3.BaseHTTPResponse, record: FileRecord, start: int) -> N
     if length is not None and int(length) == expected:
         return
     # A log-in or error page comes with status 200 too: show it, as the number says little.
-    if reply.headers.get("Content-Type", "").startswith("text/html"):
+    if reply.headers.get("Content-Type", "").lower().startswith("text/html"):
         raise UnreachableError(f"not the file: {_beginning(reply)}")
     if length is not None:
         raise MismatchError(record.name, "size", expected=expected, actual=int(length))
@@ -260,10 +255,6 @@ def _beginning(reply: urllib3.BaseHTTPResponse) -> str:
         return wire.printable(reply.read(1024).decode(errors="replace"), 80)
     except HTTPError as error:
         return wire.cause_of(error)
-
-
-def _is_new(receipt: Receipt) -> bool:
-    return receipt.outcome is Outcome.FETCHED
 
 
 def _refused_by_disk(error: OSError, one: Order) -> DiskError | None:

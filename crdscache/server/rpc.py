@@ -66,7 +66,7 @@ class RpcClient:
         ServerError
             The server refused, or its answer makes no sense.
         """
-        return wire.persist(self._patience, lambda: self._call_once(method, params))
+        return wire.persist(self._patience, method, lambda: self._call_once(method, params))
 
     def server_info(self, observatory: str) -> ServerInfo:
         """Ask what the server has; its catalogue too, which older servers do not send unasked."""
@@ -74,7 +74,8 @@ class RpcClient:
         info = serverinfo.parse_server_info(raw, observatory)
         if info.metadata is None:
             metadata = self.call("get_file_info_map", observatory, None, _METADATA_FIELDS)
-            info = serverinfo.parse_server_info({**info.raw, "download_metadata": metadata}, observatory)
+            wrapped = serverinfo.wrap(metadata)  # as the saved configuration has it, whoever made it
+            info = serverinfo.parse_server_info({**info.raw, "download_metadata": wrapped}, observatory)
         return info
 
     def file_states(self, observatory: str, names: Sequence[str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from crdscache.errors import ServerError, UnreachableError
 from crdscache.server import wire
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "crdscache"}
-_ORIGIN = re.compile(r"https?://[^/?#]+")
+_ORIGIN = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 _NEVER = urllib3.Retry(total=False, redirect=False)  # who asks decides whether to ask again
 _MAX_REDIRECTS = 5
 _SHORT_BYTES = 4096
@@ -98,37 +98,23 @@ class Transport:
             if origin not in self._doors:
                 try:
                     self._doors[origin] = self._new_door(origin)
-                except (
-                    HTTPError,
-                    ValueError,
-                ) as error:  # a host or a port that cannot be, or a proxy of unknown kind
+                except (HTTPError, ValueError) as error:  # a host, a port or a proxy that cannot be
                     raise ServerError(wire.printable(str(error), 200)) from error
             return self._doors[origin]
 
     def _new_door(self, origin: str) -> _Door:
         parts = urlsplit(origin)
+        kept, timeout = self._n_kept, self._timeout
         proxy = self._proxies.get(parts.scheme, self._proxies.get("all"))
         if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
             address = urllib3.util.parse_url(proxy if "://" in proxy else f"http://{proxy}")
             login = urllib3.make_headers(proxy_basic_auth=unquote(address.auth)) if address.auth else None
             return urllib3.ProxyManager(
-                address.url,
-                proxy_headers=login,
-                ssl_context=self._trust,
-                maxsize=self._n_kept,
-                timeout=self._timeout,
+                address.url, proxy_headers=login, ssl_context=self._trust, maxsize=kept, timeout=timeout
             )
-        if parts.scheme == "https":
-            return urllib3.HTTPSConnectionPool(
-                parts.hostname or "",
-                parts.port,
-                ssl_context=self._trust,
-                maxsize=self._n_kept,
-                timeout=self._timeout,
-            )
-        return urllib3.HTTPConnectionPool(
-            parts.hostname or "", parts.port, maxsize=self._n_kept, timeout=self._timeout
-        )
+        trust = self._trust if parts.scheme == "https" else None
+        manager = urllib3.PoolManager(ssl_context=trust, maxsize=kept, timeout=timeout)
+        return manager.connection_from_url(origin)
 
     @cached_property
     def _proxies(self) -> dict[str, str]:
@@ -153,6 +139,7 @@ def _next_hop(url: str, location: str) -> str:
         target = urljoin(url, location)
     except ValueError as error:
         raise ServerError("redirected to what is no address") from error
-    if target.startswith("https://") or (target.startswith("http://") and url.startswith("http://")):
+    schemes = urlsplit(url).scheme, urlsplit(target).scheme
+    if schemes[1] == "https" or schemes == ("http", "http"):
         return target
     raise ServerError(f"redirected to {wire.printable(wire.shown(target), 200)}, which is refused")

@@ -13,7 +13,7 @@ import stamina
 import urllib3
 
 from crdscache.contexts.records import Patience
-from crdscache.errors import CacheError, ServerError, TransferError, UnreachableError
+from crdscache.errors import BusyError, CacheError, ServerError, TransferError, UnreachableError
 
 logger = logging.getLogger(__name__)
 
@@ -23,18 +23,10 @@ _LONGEST_WAIT_S = 300.0  # a server may ask for a pause, not for a day off
 _MAY_PASS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}  # of those that blame the client
 
 
-class BusyError(UnreachableError):
-    """The server says when to ask again."""
-
-    def __init__(self, reason: str, wait_s: float) -> None:
-        super().__init__(reason)
-        self.wait_s = wait_s
-
-
-def persist(patience: Patience, work: Callable[[], T]) -> T:
+def persist(patience: Patience, what: str, work: Callable[[], T]) -> T:
     """Do `work`, and again if it fails for now, with back-off and jitter or when the server says.
 
-    Only a TransferError is tried again; the one of the last try is raised.
+    Only a TransferError is tried again; the one of the last try is raised. `what` is for the log.
     """
     failed: list[TransferError] = []
     try:
@@ -42,12 +34,17 @@ def persist(patience: Patience, work: Callable[[], T]) -> T:
     except TransferError as error:
         failed.append(error)
 
-    # The first try needs no machinery (40 us for each of 25,000 small files); this one only learns how it
-    # ended.
+    # The first try goes without the machinery, which takes 40 us and so a second for 25,000 small files.
     def again() -> T:
         if failed:
             raise failed.pop()
         return work()
+
+    def may_be_cured(error: Exception) -> bool | float:
+        if not isinstance(error, TransferError):
+            return False
+        logger.info("failed for now what=%s reason=%s", what, error)
+        return error.wait_s if isinstance(error, BusyError) else True
 
     stamina.instrumentation.set_on_retry_hooks([])  # else it logs each retry too, without saying why
     caller = stamina.RetryingCaller(
@@ -57,14 +54,7 @@ def persist(patience: Patience, work: Callable[[], T]) -> T:
         wait_max=patience.backoff_max_s,
         wait_jitter=patience.backoff_s,
     )
-    return caller(_may_be_cured, again)
-
-
-def _may_be_cured(error: Exception) -> bool | float:
-    if not isinstance(error, TransferError):
-        return False
-    logger.info("failed for now reason=%s", error)
-    return error.wait_s if isinstance(error, BusyError) else True
+    return caller(may_be_cured, again)
 
 
 def refusal(told: str, status: int, retry_after: str | None) -> CacheError:
@@ -83,14 +73,15 @@ def cause_of(error: BaseException) -> str:
     """Tell the innermost cause of a failed exchange: the layers above only repeat it, in more words."""
     inner: BaseException | None = error
     while inner is not None and not isinstance(error, http.client.HTTPException):
-        error, inner = inner, inner.__cause__ or inner.__context__
+        error, inner = inner, inner.__cause__ or (None if inner.__suppress_context__ else inner.__context__)
     if isinstance(error, http.client.IncompleteRead):
         return "the connection was closed"
     if isinstance(error, OSError) and error.strerror:
         return printable(error.strerror, 200)
     text = printable(str(error), 200) or type(error).__name__
-    is_connected = not isinstance(error, OSError | urllib3.exceptions.LocationValueError)
-    return f"bad reply: {text}" if is_connected else text
+    # Whatever is neither a connection nor an address that failed, is what came over the connection.
+    is_reply = not isinstance(error, OSError | urllib3.exceptions.LocationValueError)
+    return f"bad reply: {text}" if is_reply else text
 
 
 def printable(text: str, limit: int) -> str:

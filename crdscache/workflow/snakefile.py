@@ -3,6 +3,7 @@
 The commands hand both over: the settings in a file that holds the key `run_id`, the lock as standard input.
 """
 
+import atexit
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -36,8 +37,8 @@ class Workflow(Protocol):
 def run_settings(workflow: Workflow) -> dict[str, Any]:
     """Put together the settings of a run, and tell it by an id.
 
-    What the command line of snakemake gives is complete where one of our commands started it. The target `init`
-    sets a cache up.
+    What the command line of snakemake gives is complete where one of our commands started it. The target
+    `init` sets a cache up.
     """
     overrides = workflow.config_settings.overwrite_config
     targets = workflow.dag_settings.targets if workflow.dag_settings else None  # None when it only lints
@@ -91,6 +92,7 @@ def hold_writer_lock(config: Mapping[str, Any]) -> None:
             raise SettingsError(message)
         lock = locks.WriterLock(typed.cache, "snakemake", config["run_id"])
         os.dup2(lock.descriptor, 0)
+        atexit.register(lock.close)
     except LockedError as error:
         _end(_BUSY, error)
     except CacheError as error:

@@ -29,7 +29,7 @@ def test_a_long_option_may_have_one_dash(word: str, expected: str) -> None:
 
 
 def test_the_old_crontabs_line_is_understood() -> None:
-    words = "-all -fetch-references -check-files -verbose".split()
+    words = ["-all", "-fetch-references", "-check-files", "-verbose"]
 
     options = vars(cron_sync.make_parser().parse_args(arguments.two_dashes(words)))
 
@@ -48,7 +48,9 @@ def test_help_has_examples_and_version_says_whose_command_it_is(command: str, no
 
 def test_help_comes_without_what_is_slow_to_import(no_cache: Cache) -> None:
     program = no_cache.checkout / ".venv" / "bin" / "python"
-    code = "import sys; from crdscache.commands import cron_sync; cron_sync.make_parser(); print(*sys.modules)"
+    code = (
+        "import sys; from crdscache.commands import cron_sync; cron_sync.make_parser(); print(*sys.modules)"
+    )
 
     loaded = subprocess.run(
         [program, "-c", code], cwd=no_cache.checkout, capture_output=True, text=True, check=True

@@ -6,21 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from demo import observatory
 from demo.server import Server
 
 CHECKOUT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
-def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the directory of the demo observatory; nobody writes to it."""
-    return observatory.build(tmp_path_factory.mktemp("demo"))
-
-
 @pytest.fixture
 def server(demo_root: Path) -> Iterator[Server]:
-    """Serve the demo observatory."""
+    """Serve the demo observatory as it is, with all its deliveries."""
     with Server(demo_root) as serving:
         yield serving
 

@@ -168,7 +168,7 @@ def test_N04_a_connection_that_is_always_reset_fails_with_the_number_of_tries(
 
     receipt = bring(record)
 
-    assert receipt == failed(server, "Connection reset by peer (3 tries)", receipt)
+    assert receipt == failed(server, "Connection reset by peer (tries: 3)", receipt)
     assert server.requests == {f"GET {NAME}": 3}
 
 
@@ -199,7 +199,7 @@ def test_N05_a_cut_file_is_resumed_by_the_next_run(
     again = bring(record)
 
     assert receipt == failed(
-        server, "cut after 1000 of 4096 bytes: the connection was closed (1 tries)", receipt
+        server, "cut after 1000 of 4096 bytes: the connection was closed (tries: 1)", receipt
     )
     assert left == {part_of(record): server.content(NAME)[:1000]}
     assert again == fetched(server, record, again)
@@ -224,7 +224,7 @@ def test_N06_a_body_that_never_gets_longer_fails_with_both_sizes(server: Server,
 
     receipt = bring(record)
 
-    assert receipt == failed(server, "cut after 0 of 4096 bytes (3 tries)", receipt)
+    assert receipt == failed(server, "cut after 0 of 4096 bytes (tries: 3)", receipt)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_N07_a_length_unlike_the_record_is_refused(
 
     receipt = bring(record)
 
-    reason = f"{NAME}: size is {found}, the catalogue says 4096 (3 tries)"
+    reason = f"{NAME}: size is {found}, the catalogue says 4096 (tries: 3)"
     assert receipt == failed(server, reason, receipt)
     assert content(tmp_path) == {}
 
@@ -251,7 +251,7 @@ def test_N08_no_more_is_read_than_the_record_has(server: Server, bring: Bring, t
 
     receipt = bring(record)
 
-    reason = f"{NAME}: size is 4097 or more, the catalogue says 4096 (3 tries)"
+    reason = f"{NAME}: size is 4097 or more, the catalogue says 4096 (tries: 3)"
     assert receipt == failed(server, reason, receipt)
     assert content(tmp_path) == {}
 
@@ -301,7 +301,7 @@ def test_N11_a_drip_is_given_up(server: Server, patience: Patience, tmp_path: Pa
     with Downloader(replace(patience, read_timeout_s=0.2, tries=1), 1) as downloader:
         receipt = downloader.bring(order(server, record, tmp_path))
 
-    assert receipt == failed(server, "slower than 1024 bytes/s for 0.2 s (1 tries)", receipt)
+    assert receipt == failed(server, "slower than 1024 bytes/s for 0.2 s (tries: 1)", receipt)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_N12_silence_is_given_up(
     with Downloader(replace(patience, read_timeout_s=0.1, tries=1), 1) as downloader:
         receipt = downloader.bring(order(server, record, tmp_path))
 
-    assert receipt == failed(server, f"{reason} (1 tries)", receipt)
+    assert receipt == failed(server, f"{reason} (tries: 1)", receipt)
 
 
 # The status
@@ -385,7 +385,7 @@ def test_N16_a_server_that_stays_in_trouble_fails_the_file(server: Server, bring
 
     receipt = bring(record)
 
-    assert receipt == failed(server, "status 503 Service Unavailable (3 tries)", receipt)
+    assert receipt == failed(server, "status 503 Service Unavailable (tries: 3)", receipt)
     assert server.requests == {f"GET {NAME}": 3}
 
 
@@ -399,7 +399,7 @@ def test_N16_after_twenty_failures_in_a_row_a_server_is_left_alone(
         receipts = downloader.bring_all([order(server, record, tmp_path) for record in records])
 
     asked, unasked = (
-        "status 503 Service Unavailable (1 tries)",
+        "status 503 Service Unavailable (tries: 1)",
         "not asked for, as 20 files in a row could not be had",
     )
     reasons = [asked] * 20 + [unasked] * 5
@@ -447,7 +447,7 @@ def test_N19_a_page_for_people_is_not_the_file(server: Server, bring: Bring, tmp
 
     receipt = bring(record)
 
-    assert receipt == failed(server, f"not the file: {faults.PAGE[:80]} (3 tries)", receipt)
+    assert receipt == failed(server, f"not the file: {faults.PAGE[:80]} (tries: 3)", receipt)
     assert content(tmp_path) == {}
 
 
@@ -512,7 +512,7 @@ def test_N23_two_files_of_one_size_that_were_swapped_are_told_apart(
 
     receipt = bring(record)
 
-    reason = f"{NAME}: SHA-1 is {other.file_sha1}, the catalogue says {record.file_sha1} (3 tries)"
+    reason = f"{NAME}: SHA-1 is {other.file_sha1}, the catalogue says {record.file_sha1} (tries: 3)"
     assert receipt == failed(server, reason, receipt)
     assert content(tmp_path) == {}
 

@@ -9,7 +9,7 @@ from crdscache.contexts import serverinfo
 from crdscache.contexts.records import Patience
 from crdscache.errors import NotACacheError, ServerError, UnreachableError
 from crdscache.server.rpc import RpcClient
-from demo import content, faults, rpcfaults
+from demo import faults, rpcfaults
 from demo.faultplan import Exchange, Fault
 from demo.server import Server
 from demo.wire import Step
@@ -55,7 +55,7 @@ def test_a_call_gives_its_result(client: RpcClient) -> None:
 
 
 def test_a_wrapped_result_is_unpacked(server: Server, client: RpcClient) -> None:
-    server.override(METHOD, lambda result: content.wrap({"names": result}))
+    server.override(METHOD, lambda result: serverinfo.wrap({"names": result}))
 
     assert ask(client) == {"names": ["x_drk.fits"]}
 
@@ -74,7 +74,8 @@ def test_the_catalogue_is_asked_for_where_server_info_has_none(server: Server, c
 
     info = client.server_info("hst")
 
-    assert info.metadata == info.raw["download_metadata"] == whole
+    assert info.metadata == whole
+    assert serverinfo.unwrap(info.raw["download_metadata"]) == whole
 
 
 def test_N30_the_server_of_another_observatory_is_refused(client: RpcClient) -> None:

@@ -24,21 +24,21 @@ def failing(*errors: Exception) -> Callable[[], int]:
 def test_what_may_be_cured_is_tried_again(patience: Patience) -> None:
     work = failing(UnreachableError("one"), wire.BusyError("two", 0.0))
 
-    assert wire.persist(patience, work) == 3
+    assert wire.persist(patience, "it", work) == 3
 
 
 def test_the_error_of_the_last_try_is_raised(patience: Patience) -> None:
     work = failing(UnreachableError("one"), UnreachableError("two"), UnreachableError("three"))
 
     with pytest.raises(UnreachableError, match="three"):
-        wire.persist(patience, work)
+        wire.persist(patience, "it", work)
 
 
 def test_what_no_other_try_would_cure_is_raised_at_once(patience: Patience) -> None:
     work = failing(UnreachableError("one"), ServerError("two"))
 
     with pytest.raises(ServerError, match="two"):
-        wire.persist(patience, work)
+        wire.persist(patience, "it", work)
 
 
 @pytest.mark.parametrize(

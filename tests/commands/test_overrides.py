@@ -1,0 +1,76 @@
+"""What a command line says of the settings."""
+
+import argparse
+
+import pytest
+
+from crdscache.commands import arguments, cron_sync, overrides, remote_cache_init
+from crdscache.errors import SettingsError
+from crdscache.workflow.settings import Setting
+
+
+def parsed(line: str) -> argparse.Namespace:
+    return cron_sync.make_parser().parse_args(arguments.two_dashes(line.split()))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", {}),
+        ("--dry-run --verbose --quiet --json", {}),
+        ("--observatory JWST", {"observatory": Setting("jwst", "--observatory")}),
+        ("--fetch-references", {"fetch_references": Setting(value=True, origin="--fetch-references")}),
+        ("--check-files", {"check_files": Setting(value=True, origin="--check-files")}),
+        (
+            "--config shards=2 holdings=[acs] --config use_case=test",
+            {
+                "shards": Setting(2, "--config"),
+                "holdings": Setting(["acs"], "--config"),
+                "use_case": Setting("test", "--config"),
+            },
+        ),
+        # What `--config` says comes last.
+        ("--observatory hst --config observatory=jwst", {"observatory": Setting("jwst", "--config")}),
+    ],
+)
+def test_each_option_becomes_a_setting_that_names_it(line: str, expected: dict[str, Setting]) -> None:
+    assert overrides.collect(parsed(line)) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("--all", (True, [], 0)),
+        ("--last 3", (False, [], 3)),
+        ("--contexts a.pmap b.pmap", (False, ["a.pmap", "b.pmap"], 0)),
+        ("--contexts a.pmap --last 1", (False, ["a.pmap"], 1)),
+    ],
+)
+def test_a_selection_replaces_that_of_the_layers_below_as_a_whole(
+    line: str, values: tuple[bool, list[str], int]
+) -> None:
+    """Else `--contexts C` would bring all contexts where the site's file says so."""
+    found = overrides.collect(parsed(line))
+
+    keys = ("all_contexts", "contexts", "last_n_contexts")
+    assert {key: setting.value for key, setting in found.items()} == dict(zip(keys, values, strict=True))
+
+
+@pytest.mark.parametrize("word", ["shards", "shards=[", ""])
+def test_a_word_that_sets_nothing_is_refused_by_name(word: str) -> None:
+    options = parsed("")
+    options.config = [[word]]
+
+    with pytest.raises(SettingsError, match="--config: "):
+        overrides.collect(options)
+
+
+def test_a_new_address_of_the_server_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[argparse.Namespace] = []
+    monkeypatch.setattr(
+        "crdscache.commands.writer.WriterRun.main", lambda run: given.append(run.options) or 0
+    )
+
+    remote_cache_init.main(["-rebind", "https://new.name"])
+
+    assert overrides.collect(given[0]) == {"server_url": Setting("https://new.name", "--rebind")}
