@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crdscache.contexts import names
 from crdscache.contexts.records import FileRecord
+from crdscache.contexts.serverinfo import unwrap, wrap
 
 CHUNK_BYTES = 1 << 18
 # Without a cap, too, the sums of made contents must be known at the start; of more than this it is slow.

@@ -74,7 +74,7 @@ class WriterRun:
         return identity.admit(config.cache, config.server_url, config.use_case, set_up=self.target == "init")
 
     def _locked(self, config: Settings, stamp: identity.Identity, values: Mapping[str, Any]) -> int:
-        gc.disable()  # a plan is some 100,000 small objects without cycles: looking for those took a third of a run
+        gc.disable()  # a plan is 100,000 small objects without cycles: looking for some took a third of a run
         run = runs.begin(self.command)
         if self.target == "init":
             config.cache.root.mkdir(parents=True, exist_ok=True)

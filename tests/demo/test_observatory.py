@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from crdscache.contexts import closure, mapping, names
+from crdscache.contexts.serverinfo import unwrap
 from demo import observatory
-from demo.content import unwrap
 
 
 def tree(root: Path) -> dict[str, bytes]:

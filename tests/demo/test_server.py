@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from crdscache.contexts.serverinfo import unwrap
 from demo import faults, rpcfaults
-from demo.content import Content, unwrap
+from demo.content import Content
 from demo.faultplan import KINDS, Fault
 from demo.observatory import CONTEXTS, EDIT_CONTEXT
 from demo.server import Server
