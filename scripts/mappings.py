@@ -16,5 +16,4 @@ with joblog.job_log(snakemake.log[0]):
     load = Rules(cache.mappings, said.catalogue, cache.state / steps.LINKS, shelf.find).load
     with fetch.Downloader(config.patience, config.connections) as downloader:
         receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
-    shelf.put(load)
-    tables.write_receipts(Path(snakemake.output.receipts), receipts)
+    tables.write_receipts(Path(snakemake.output.receipts), shelf.put(receipts, load))

@@ -104,7 +104,7 @@ def read_writer(card: Path) -> tuple[Writer | None, float | None]:
         written = card.stat().st_mtime
     except (OSError, ValueError, TypeError):
         return None, None
-    return writer, _file_server_now(card.parent) - written
+    return writer, max(0.0, _file_server_now(card.parent) - written)
 
 
 def _file_server_now(directory: Path) -> float:

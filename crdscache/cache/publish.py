@@ -49,13 +49,25 @@ def aside(target: Path) -> Path:
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors of the disk name the file: a full one tells of itself in a write, where no name is known."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def publish(target: Path) -> Iterator[Path]:
     """Yield a hidden temporary beside `target`; on success it becomes `target`, else it is gone."""
     temporary = aside(target)
     try:
-        yield temporary
-        flush_to_disk(temporary)  # else a power cut can keep the name and lose the bytes
-        rename_into_place(temporary, target)
+        with naming(target):
+            yield temporary
+            flush_to_disk(temporary)  # else a power cut can keep the name and lose the bytes
+            rename_into_place(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 

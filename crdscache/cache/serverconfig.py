@@ -155,8 +155,9 @@ def staged(config: Path, saved: Mapping[str, object]) -> Iterator[Path]:
     config.mkdir(parents=True, exist_ok=True)
     aside = publish.aside(config / CONFIG_FILE)
     try:
-        aside.write_text(pprint.pformat(dict(saved)), encoding="utf-8", newline="")
-        publish.flush_to_disk(aside)
+        with publish.naming(config / CONFIG_FILE):
+            aside.write_text(pprint.pformat(dict(saved)), encoding="utf-8", newline="")
+            publish.flush_to_disk(aside)
         yield aside
     finally:
         aside.unlink(missing_ok=True)

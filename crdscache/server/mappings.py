@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crdscache.cache import publish
+from crdscache.contexts import closure
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.closure import Links, Load
 from crdscache.contexts.mapping import Level
 from crdscache.contexts.records import FileRecord, Outcome, Receipt
 from crdscache.errors import MappingError, MissingMappingError
 from crdscache.server.fetch import Downloader, Order
-
-_LEAVES_FIRST = (Level.RMAP, Level.IMAP, Level.PMAP)
 
 
 class Shelf:
@@ -64,24 +63,38 @@ class Shelf:
             level = sorted(below - receipts.keys())
         return [receipts[name] for name in sorted(receipts)]
 
-    def put(self, load: Load) -> None:
+    def put(self, receipts: Iterable[Receipt], load: Load) -> list[Receipt]:
         """Give the copies their names, leaves first.
 
         A copy whose own leaves are not here stays aside, to be taken up by the next run without another
         request.
+
+        Returns
+        -------
+        list
+            The receipts of `bring`, where what stays aside has failed.
         """
-        for level in _LEAVES_FIRST:
-            for name in sorted(self._copies):
-                if name.endswith(level.value) and self._is_whole(name, load):
-                    publish.rename_into_place(self._copies[name], self._here / name)
+        waiting, n_before = list(reversed(self._copies)), -1
+        while len(waiting) != n_before:
+            n_before = len(waiting)
+            waiting = [name for name in waiting if not self._put_one(name, load)]
         if self._copies:
             publish.sync_directory(self._here)
+        return [
+            Receipt(receipt.name, Outcome.FAILED, reason=_lack(receipt.name, load))
+            if receipt.outcome is Outcome.FETCHED and not (self._here / receipt.name).exists()
+            else receipt
+            for receipt in receipts
+        ]
 
-    def _is_whole(self, name: str, load: Load) -> bool:
+    def _put_one(self, name: str, load: Load) -> bool:
         try:
-            return all((self._here / child).exists() for child in _mappings(load(name)))
+            is_whole = all((self._here / child).exists() for child in _mappings(load(name)))
         except (MappingError, MissingMappingError):
             return False
+        if is_whole:
+            publish.rename_into_place(self._copies[name], self._here / name)
+        return is_whole
 
 
 def _children(name: str, load: Load, receipts: dict[str, Receipt]) -> tuple[str, ...]:
@@ -93,6 +106,11 @@ def _children(name: str, load: Load, receipts: dict[str, Receipt]) -> tuple[str,
         return ()
     receipts.setdefault(name, Receipt(name, Outcome.KEPT))
     return _mappings(links)
+
+
+def _lack(name: str, load: Load) -> str:
+    problem = closure.walk(name, load).problems[0]
+    return f"not put in place, as it is not whole: {problem.name}: {problem.reason}"
 
 
 def _mappings(links: Links) -> tuple[str, ...]:

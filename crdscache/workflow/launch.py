@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from crdscache.cache import publish
 from crdscache.cache.layout import Layout
 from crdscache.workflow import joblog
 from crdscache.workflow.settings import CHECKOUT
 
 _RUN_FILE = "run.json"
+_SOURCES = ".snakemake/sources"
 _STOP_AFTER_S = 8
 _TAIL_LINES = 20
 
@@ -52,14 +55,14 @@ def run(
         Called with the process id of a job, its files so far, and their bytes.
     """
     run_file = cache.state / _RUN_FILE
-    run_file.write_text(json.dumps(dict(start.values)), encoding="utf-8")
+    publish.write_text(run_file, json.dumps(dict(start.values)))
     process = subprocess.Popen(
         _command(start, cache, run_file),
         stdin=lock,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=cache.state,
-        env={**start.environ, "CRDS_PATH": str(cache.root), "CRDS_OBSERVATORY": cache.observatory},
+        env=_environ(start, cache),
         process_group=0,
         text=True,
         errors="replace",
@@ -70,6 +73,15 @@ def run(
         return End(process.wait(), fatal, tail)
     finally:
         _end_group(process)
+
+
+def _environ(start: Start, cache: Layout) -> dict[str, str]:
+    # Snakemake copies the workflow's sources there before it runs them: into HOME, if we said nothing. Copies
+    # in a place that lasts would be run again after an upgrade; these go with the run, or before the next.
+    sources = cache.state / _SOURCES
+    shutil.rmtree(sources, ignore_errors=True)
+    where = {"CRDS_PATH": str(cache.root), "CRDS_OBSERVATORY": cache.observatory}
+    return {**start.environ, **where, "XDG_CACHE_HOME": str(sources)}
 
 
 def _command(start: Start, cache: Layout, run_file: Path) -> list[str]:
