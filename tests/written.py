@@ -1,7 +1,10 @@
-"""Small caches for tests of one module: mappings written by hand, and the demo observatory as told by its server."""
+"""Small caches for tests of one module: mappings written by hand, and the demo observatory's answer."""
 
 import ast
+import base64
+import gzip
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,3 +73,9 @@ def disk_of(cache: Layout, info: ServerInfo, mode: Mode = Mode.FLAT) -> Disk:
     """Describe a cache as it lies on disk at this moment."""
     known = catalogue.from_metadata(info.metadata, info.bad_files)
     return Disk(cache, mode, known, Rules(cache.mappings, known, None).load)
+
+
+def packed(catalogue: object, *, at: int) -> dict[str, str]:
+    """Pack a catalogue as a server does that packs it at another time."""
+    data = gzip.compress(json.dumps(catalogue).encode(), mtime=at)
+    return {"crds_encoded": "1.0", "crds_payload": base64.b64encode(data).decode()}

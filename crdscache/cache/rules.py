@@ -95,14 +95,14 @@ class Rules:
         if self._memory is None:
             return None
         try:
-            *lines, end = (self._memory / key).read_text(encoding="utf-8").split("\n")
+            *lines, _ = (self._memory / key).read_text(encoding="utf-8").split("\n")
             first, counts, kind, *rest = lines
             n_names, n_refused = map(int, counts.split("\t"))
             level, observatory, instrument, reftype = kind.split("\t")
         except (OSError, ValueError):
             return None
         # A power cut can leave half of it: it is not flushed to disk, as it can be made again.
-        if end or first != _FIRST_LINE or len(rest) != n_names + n_refused:
+        if first != _FIRST_LINE or len(rest) != n_names + n_refused:
             return None
         refused = tuple(Problem(*line.split("\t", 1)) for line in rest[n_names:])
         return Links(mapping.Level(level), observatory, instrument, reftype, tuple(rest[:n_names]), refused)

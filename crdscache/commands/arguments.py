@@ -39,9 +39,9 @@ def parser(command: str, text: str, examples: str) -> argparse.ArgumentParser:
     return made
 
 
-def writer_options(made: argparse.ArgumentParser) -> None:
-    """Add the options of the commands that write a cache."""
-    contexts = made.add_argument_group("contexts", "none of these: CRDS_CONTEXT, else the server's default")
+def writer_options(made: argparse.ArgumentParser, contexts_else: str) -> None:
+    """Add the options of the commands that write a cache; `contexts_else` is what is meant without any."""
+    contexts = made.add_argument_group("contexts", f"none of these: CRDS_CONTEXT, else {contexts_else}")
     contexts.add_argument("--all", action="store_true", help="all that the server distributes")
     contexts.add_argument(
         "--contexts", nargs="+", metavar="C", help="these: names, or hst-operational, -latest, -edit"

@@ -26,7 +26,7 @@ def make_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--check-files", action="store_true", help="name what is missing or of wrong length; status 1"
     )
-    arguments.writer_options(parser)
+    arguments.writer_options(parser, "the server's default")
     return parser
 
 

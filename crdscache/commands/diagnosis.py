@@ -176,5 +176,6 @@ def _last_run(cache: layout.Layout) -> Iterator[Mistake]:
             f"{last.result.server_default} lacks {last.result.waits_for[0]}"
         )
         yield Mistake(
-            what, "cron_sync fetches it as soon as the server delivers it; or name it in tolerate_missing"
+            what,
+            "cron_sync --fetch-references brings what the server delivers; or name it in tolerate_missing",
         )

@@ -22,7 +22,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--rebind", metavar="URL", help="record that the server of this cache has this address now"
     )
-    arguments.writer_options(parser)
+    arguments.writer_options(parser, "all")
     options = parser.parse_args(arguments.two_dashes(words))
     from crdscache.commands.writer import WriterRun
 

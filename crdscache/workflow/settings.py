@@ -230,6 +230,9 @@ def _check(settings: Resolved) -> None:
         (CHECKOUT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
     )
     values = {key: setting.value for key, setting in settings.items()}
+    for key in values.keys() - schema["properties"].keys():
+        message = f"{settings[key].origin}: there is no setting {key!r}; config.yaml has all that there are"
+        raise SettingsError(message)
     for error in jsonschema.Draft202012Validator(schema).iter_errors(values):
         key = str(error.path[0]) if error.path else ""
         where = f"{settings[key].origin}: {key}" if key else "settings"

@@ -80,6 +80,7 @@ def test_both_holdings_together_cover_what_either_covers(
 )
 def test_setting_says_what_is_promised_and_else_what_is_fetched(
     setting: Holdings | None,
+    *,
     fetches_default: bool,
     expected: Holdings,
 ) -> None:
@@ -181,7 +182,9 @@ def test_directory_with_other_files_is_not_set_up(bare: Layout) -> None:
 
 
 @pytest.mark.parametrize("set_up", [False, True])
-def test_cache_that_another_tool_wrote_is_admitted_by_its_configuration(bare: Layout, set_up: bool) -> None:  # noqa: FBT001
+def test_cache_that_another_tool_wrote_is_admitted_by_its_configuration(
+    bare: Layout, *, set_up: bool
+) -> None:
     configure(bare, f"{{'observatory': 'hst', 'server': {URL!r}}}")
 
     assert identity.admit(bare, URL, "ops", set_up=set_up) == replace(STAMP, holdings=NONE)
@@ -205,7 +208,8 @@ def test_N30_cache_of_another_server_or_observatory_is_refused_with_both_names(
     bare: Layout,
     observatory: str,
     url: str,
-    is_stamped: bool,  # noqa: FBT001
+    *,
+    is_stamped: bool,
 ) -> None:
     if is_stamped:
         identity.save(bare, replace(STAMP, observatory=observatory, server_url=url))

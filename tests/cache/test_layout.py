@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from crdscache.cache import layout, manifest, plan
+from crdscache.cache import layout, plan
+from crdscache.cache.identity import ALL
 from crdscache.cache.layout import NOT_A_FILE, Layout, Mode
+from crdscache.contexts.records import Action
 from crdscache.errors import SettingsError
 from tests import written
 from tests.caches import FORMER
@@ -190,11 +192,11 @@ def test_D10_root_or_branch_behind_a_link_is_read_and_written_through_it(
     layout.settle_mode(cache, Mode.FLAT, ["acs"])
     disk = written.disk_of(cache, info)
     scope = plan.Scope((FORMER,), FORMER, fetch=True, check=False, source="")
-    drawn = plan.draw_up(disk, scope, manifest.Holdings(("all",)))
+    drawn = plan.draw_up(disk, scope, ALL)
     (cache.references / ".x.fits.0123abcd.crdstmp").touch()
     plan.sweep(disk, drawn.rows)
 
-    assert {row.action for row in drawn.rows} == {plan.Action.KEEP}
+    assert {row.action for row in drawn.rows} == {Action.KEEP}
     assert (place.is_symlink(), place.readlink()) == (True, elsewhere)
     assert (cache.config / layout.MODE_FILE).read_text() == "flat"
     assert [path for path in cache.references.iterdir() if path.name.startswith(".")] == []

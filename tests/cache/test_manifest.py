@@ -125,7 +125,7 @@ def test_reference_that_the_catalogue_does_not_know_is_listed_without_size(tmp_p
     (odd,) = [one for one in manifest.reference_rows([both], both, disk, ALL) if one.name == "odd.fits"]
 
     assert odd == ManifestRow(
-        "odd.fits", Kind.REFERENCE, "wfc3", "darkfile", None, None, "references/hst/odd.fits", True
+        "odd.fits", Kind.REFERENCE, "wfc3", "darkfile", None, None, "references/hst/odd.fits", is_held=True
     )
 
 
@@ -181,7 +181,12 @@ def test_reference_of_wrong_length_or_kind_is_lacked(whole: Disk) -> None:
 def test_unknown_reference_is_lacked_only_if_it_is_not_here(tmp_path: Path) -> None:
     disk = little(tmp_path)
     written.write(disk.cache.references, {name: name.encode() for name in disk.catalogue.records})
-    before = disk.lacks("hst_2.pmap", ALL, NO_TOLERANCE)
-    written.write(disk.cache.references, {"odd.fits": b"of any length"})
+    missing = disk.lacks("hst_2.pmap", ALL, NO_TOLERANCE)
+    odd = disk.cache.references / "odd.fits"
+    odd.mkdir()
+    no_file = disk.lacks("hst_2.pmap", ALL, NO_TOLERANCE)
+    odd.rmdir()
+    odd.write_bytes(b"of any length")
 
-    assert (before, disk.lacks("hst_2.pmap", ALL, NO_TOLERANCE)) == (["odd.fits"], [])
+    assert (missing, no_file) == (["odd.fits"], ["odd.fits"])
+    assert disk.lacks("hst_2.pmap", ALL, NO_TOLERANCE) == []

@@ -124,7 +124,7 @@ def test_copy_is_asked_for_by_the_record_of_what_is_not_here(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_copy_that_is_not_to_be_had_is_missing(tmp_path: Path, is_known: bool) -> None:  # noqa: FBT001
+def test_copy_that_is_not_to_be_had_is_missing(tmp_path: Path, *, is_known: bool) -> None:
     known = written.catalogue_of({RMAP: TEXT} if is_known else {})
 
     with pytest.raises(MissingMappingError):

@@ -80,7 +80,9 @@ def test_text_that_is_not_printable_never_breaks_a_table(tmp_path: Path, rows: l
 
 
 def test_table_begins_with_its_kind_and_its_columns(tmp_path: Path) -> None:
-    row = ManifestRow("x.fits", Kind.REFERENCE, "acs", "darkfile", 12, "ab", "references/x.fits", True)  # noqa: FBT003
+    row = ManifestRow(
+        "x.fits", Kind.REFERENCE, "acs", "darkfile", 12, "ab", "references/x.fits", is_held=True
+    )
 
     tables.write_manifest(tmp_path / "deep" / "x.tsv", [row])
 

@@ -3,7 +3,6 @@
 import os
 import re
 import time
-from collections.abc import Mapping
 
 import pytest
 
@@ -99,7 +98,7 @@ def serve(server: Server, name: str, selector: str, **header: str) -> None:
     """Serve one more mapping, with a right header."""
     kind = {"pmap": "PIPELINE", "imap": "INSTRUMENT", "rmap": "REFERENCE"}[name[-4:]]
     general = {"mapping": kind, "name": name, "observatory": "HST", "derived_from": "nothing"}
-    parkeys: Mapping[str, object] = {
+    parkeys: dict[str, object] = {
         "pmap": {"parkey": ("INSTRUME",)},
         "imap": {"parkey": ("REFTYPE",), "instrument": "ACS"},
         "rmap": {
@@ -200,12 +199,8 @@ def test_S11_S13_S14_S17_a_context_with_bad_rules_fails_alone_and_nothing_in_it_
     reasons = {told["name"]: told["reason"] for told in done.data["failures"]}
     assert done.status == 1
     assert not canary.exists()
-    assert [name for name in reasons if "1101" in name and "line" in reasons[name]] == [
-        "hst_acs_darkfile_1101.rmap"
-    ]
-    assert [name for name in reasons if "1102" in name and "line" in reasons[name]] == [
-        "hst_acs_darkfile_1102.rmap"
-    ]
+    for number in (1101, 1102):
+        assert re.search(rf"hst_acs_darkfile_{number}\.rmap, line \d+: ", reasons[f"hst_{number}.pmap"])
     told = "\n".join(f"{name}: {reason}" for name, reason in reasons.items())
     assert re.search(r"hst_acs_1104\.imap.*hst_acs_1105\.imap.*hst_acs_1104\.imap", told)
     assert re.search(r"hst_1105\.pmap.*hst_1105\.pmap.*hst_1105\.pmap", told)
@@ -270,7 +265,7 @@ def test_S19_a_damaged_configuration_is_written_anew_from_the_server(
     checked = whole_cache.run("cache_config", "--check")
     done = whole_cache.run("cron_sync", "--fetch-references")
 
-    assert checked.status == (0 if damage == "never synced" else 1)
+    assert checked.status == 1
     assert (done.status, done.err, whole_cache.default()) == (0, "", LATEST)
     assert not (whole_cache.home / "crdscache-canary").exists()
     check_invariants(whole_cache.root, "hst", server, is_clean=True)

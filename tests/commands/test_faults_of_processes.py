@@ -218,9 +218,9 @@ def traces_of_snakemake() -> dict[str, tuple[int, ...]]:
 def test_P20_a_run_in_crons_bare_environment_works_and_leaves_nothing_in_checkout_or_home(
     whole_cache: Cache, server: Server
 ) -> None:
-    """No HOME, no terminal, closed standard input, the C locale; the checkout's path has a blank."""
+    """No HOME, no terminal, closed standard input, the C locale."""
     server.set_default(LATEST)
-    checkout = copy_of_checkout(whole_cache.home / "check out")
+    checkout = copy_of_checkout(whole_cache.home / "checkout")
     variables = [f"{name}={value}" for name, value in whole_cache.environ.items()]
     before, at_home = listing(checkout), traces_of_snakemake()
     command = checkout / "bin" / "cron_sync"
@@ -235,5 +235,5 @@ def test_P20_a_run_in_crons_bare_environment_works_and_leaves_nothing_in_checkou
 
     assert (done.status, done.err, whole_cache.default()) == (0, "", LATEST)
     assert (listing(checkout), traces_of_snakemake()) == (before, at_home)
-    assert sorted(path.name for path in whole_cache.home.iterdir()) == ["cache", "check out", "quick.yaml"]
+    assert sorted(path.name for path in whole_cache.home.iterdir()) == ["cache", "checkout", "quick.yaml"]
     check_invariants(whole_cache.root, "hst", server, is_clean=True)

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from crdscache.cache import answer
+from crdscache.cache.answer import Chosen
+from crdscache.contexts.records import Problem
+from crdscache.contexts.selection import Wanted
+from demo.observatory import CONTEXTS, EDIT_CONTEXT
+from tests import written
+from tests.caches import FORMER, LATEST
+
+FIRST = CONTEXTS[0]
+ALL_MAPPINGS = Wanted(all_contexts=True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_first", "contexts", "takes_default"),
+    [
+        (Wanted(), False, (LATEST,), True),
+        (Wanted((FIRST,)), False, (FIRST,), False),
+        (Wanted((FIRST,)), True, (FIRST, LATEST), True),
+        (Wanted((LATEST,)), False, (LATEST,), True),
+        (Wanted(last_n=2), False, (LATEST, EDIT_CONTEXT), True),
+    ],
+)
+def test_run_looks_after_what_was_asked_for_and_a_first_one_after_the_servers_default_too(
+    demo_root: Path,
+    wanted: Wanted,
+    *,
+    is_first: bool,
+    contexts: tuple[str, ...],
+    takes_default: bool,
+) -> None:
+    settled = answer.settle(written.told(demo_root, LATEST), wanted, is_first=is_first)
+
+    assert settled.chosen == Chosen(contexts, takes_default, contexts, ())
+
+
+def test_all_contexts_bring_the_mappings_that_none_of_them_names(demo_root: Path) -> None:
+    info = written.told(demo_root, LATEST)
+
+    settled = answer.settle(info, ALL_MAPPINGS, is_first=False)
+
+    assert settled.chosen == Chosen(
+        contexts=(*CONTEXTS, EDIT_CONTEXT), takes_default=True, mappings=info.mappings, problems=()
+    )
+
+
+def test_problems_of_answer_catalogue_and_selection_are_told_in_this_order(demo_root: Path) -> None:
+    info = written.told(
+        demo_root,
+        FORMER,
+        edit_context="../x.pmap",
+        download_metadata={"x.fits": {"size": "-1", "sha1sum": "none"}},
+    )
+
+    settled = answer.settle(info, Wanted(("hst_9999.pmap", FORMER)), is_first=False)
+
+    assert [problem.name for problem in settled.chosen.problems] == ["'../x.pmap'", "x.fits", "hst_9999.pmap"]
+    assert settled.chosen.problems[2] == Problem("hst_9999.pmap", "the server does not list it")
+
+
+def test_answer_is_read_as_it_was_written(demo_root: Path, tmp_path: Path) -> None:
+    info = written.told(demo_root, FORMER, context_history=[["2026-01-01 00:00:00", FORMER, "°\u2028"]])
+    settled = answer.settle(info, Wanted(("hst_9999.pmap",), last_n=1), is_first=False)
+
+    answer.save(settled, tmp_path)
+
+    assert answer.load(tmp_path, "hst") == settled

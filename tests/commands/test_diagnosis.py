@@ -1,0 +1,116 @@
+"""Each mistake that `cache_config` knows, and that it writes nothing to find it."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crdscache.commands import diagnosis
+from crdscache.workflow import settings
+from crdscache.workflow.settings import Setting
+from tests.caches import FORMER, LATEST, Cache, listing
+
+
+def mistakes(cache: Cache, **overrides: object) -> list[str]:
+    layers = {key: Setting(value, "the test") for key, value in overrides.items()}
+    resolved = settings.resolve(layers, cache.environ)
+    config = settings.typed({key: setting.value for key, setting in resolved.items()})
+    return [mistake.what for mistake in diagnosis.diagnose(config)]
+
+
+def edit_status(cache: Cache, **changes: object) -> None:
+    path = cache.state / "status.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def lose_a_rule(cache: Cache) -> None:
+    (cache.mappings / "hst_acs_darkfile_0003.rmap").unlink()
+
+
+def cut_a_reference(cache: Cache) -> None:
+    (cache.references / "t6k1016aj_drk.fits").write_bytes(b"short")
+
+
+def freeze(cache: Cache) -> None:
+    (cache.config / "server_config").chmod(0o444)
+
+
+def misspell_the_layout(cache: Cache) -> None:
+    (cache.config / "ref_cache_subdir_mode").write_text("flatt")
+
+
+def forget_the_configuration(cache: Cache) -> None:
+    (cache.config / "server_config").unlink()
+
+
+def age(cache: Cache) -> None:
+    edit_status(cache, last_success="2020-01-01 00:00:00")
+
+
+def never_succeed(cache: Cache) -> None:
+    edit_status(cache, last_success=None)
+
+
+def wait(cache: Cache) -> None:
+    result = json.loads((cache.state / "status.json").read_text())["result"]
+    result |= {"waits_for": ["x.fits"], "server_default": LATEST, "default_after": FORMER}
+    edit_status(cache, waits_since="2026-01-01 00:00:00", result=result)
+
+
+MISTAKES: list[tuple[Callable[[Cache], None], str]] = [
+    (lose_a_rule, f"the default context {FORMER} is not whole: 1 files, hst_acs_darkfile_0003.rmap first"),
+    (cut_a_reference, f"the default context {FORMER} is not whole: 1 files, t6k1016aj_drk.fits first"),
+    (freeze, "server_config is read-only: the default context cannot move"),
+    (misspell_the_layout, "the layout of references is 'flatt'"),
+    (forget_the_configuration, "there is no configuration yet"),
+    (age, "the last success was at 2020-01-01 00:00:00 UTC"),
+    (never_succeed, "no run has succeeded yet"),
+    (wait, f"stays {FORMER} since 2026-01-01 00:00:00 UTC: {LATEST} lacks x.fits"),
+]
+
+
+def test_nothing_is_wrong_with_a_cache_that_is_whole(whole_cache: Cache) -> None:
+    assert mistakes(whole_cache) == []
+
+
+@pytest.mark.parametrize(("damage", "expected"), MISTAKES, ids=lambda value: getattr(value, "__name__", ""))
+def test_each_mistake_is_found_alone_and_without_writing(
+    damage: Callable[[Cache], None], expected: str, whole_cache: Cache
+) -> None:
+    damage(whole_cache)
+    before = listing(whole_cache.root)
+
+    told = mistakes(whole_cache)
+
+    assert (len(told), expected in told[0]) == (1, True), told
+    assert listing(whole_cache.root) == before
+
+
+def test_a_root_that_is_no_cache_of_this_server_is_all_that_is_told(
+    whole_cache: Cache, tmp_path: Path
+) -> None:
+    (empty,) = mistakes(whole_cache, cache_root=str(tmp_path / "empty"), mappings_dir=None)
+    (other,) = mistakes(whole_cache, server_url="https://other.name")
+
+    assert "is not a cache" in empty
+    assert f"from {whole_cache.server.url}, but the settings say hst from https://other.name" in other
+
+
+def test_a_writer_that_would_be_refused_is_told(whole_cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even root may be asked: it can open what others cannot, so here the system only says so."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    told = mistakes(whole_cache, readonly_cache=True)
+
+    assert [text.split(" ", 1)[0] for text in told] == [
+        "CRDS_READONLY_CACHE",
+        str(whole_cache.root / "crds.sync.lock"),
+    ]
+
+
+def test_references_that_are_tolerated_are_no_mistake(whole_cache: Cache) -> None:
+    cut_a_reference(whole_cache)
+
+    assert mistakes(whole_cache, tolerate_missing=["t6k1016aj_drk.fits"]) == []

@@ -1,0 +1,137 @@
+"""The stages of a cache's life, each to be disturbed as a test likes, and compared with an undisturbed one."""
+
+import ast
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.server import Server
+from tests.caches import OBSERVATORY, QUICK, Cache, Done
+from tests.faults import tiny
+from tests.faults.strikes import Point, Runs
+from tests.invariants import check_invariants
+
+# One thread at a time: each run does the same in the same order. In this layout there is more to be made.
+_SITE = f"{QUICK}connections: 1\nlayout: instrument\n"
+_STAMPS = {"last_refreshed", "last_synced", "updated"}
+_SYNC = ("cron_sync", "--fetch-references")
+# By stage: the command, and the server's default.
+_STAGES = {
+    "init": (("remote_cache_init", "--last", "2"), tiny.OLD),
+    "rules": (("remote_cache_init",), tiny.OLD),
+    "sync": (_SYNC, tiny.OLD),
+    "switch": (_SYNC, tiny.NEW),
+}
+_BEFORE = {"sync": "rules", "switch": "sync"}
+
+
+@dataclass(frozen=True, slots=True)
+class EndState:
+    """What must be the same however a cache came to be; the time of day is not in it."""
+
+    files: dict[str, str]  # by path: the sum of a file, the target of a link, nothing of a directory
+    config: dict[str, object]
+    holdings: object
+    switches: list[list[str]]  # from, to
+
+
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """How a stage goes if nothing happens."""
+
+    points: list[Point]
+    end: EndState
+
+
+class Lab:
+    """One cache, at any stage."""
+
+    def __init__(self, home: Path, server: Server, runs: Runs) -> None:
+        (home / "quick.yaml").write_text(_SITE)
+        self._runs, self._home, self._server = runs, home, server
+        self.cache = Cache(home, server, home / "cache")
+        self._undisturbed: dict[str, Undisturbed] = {}
+
+    def undisturbed(self, stage: str) -> Undisturbed:
+        """Run a stage as it should go, once; what it leaves is what the next stage finds."""
+        if stage not in self._undisturbed:
+            if stage in _BEFORE:
+                self.undisturbed(_BEFORE[stage])
+            self.begin(stage)
+            done, points = self.trace(stage)
+            assert done.status == 0, done
+            self.check(is_clean=True)
+            self._undisturbed[stage] = Undisturbed(points, end_state(self.cache))
+            self.keep(stage)
+        return self._undisturbed[stage]
+
+    def begin(self, stage: str) -> None:
+        """Put all back to how a stage finds it."""
+        self._server.set_default(_STAGES[stage][1])
+        self.put_back(_BEFORE.get(stage, "nothing"))
+
+    def keep(self, name: str) -> None:
+        """Remember how the cache is."""
+        shutil.copytree(self.cache.root, self._home / name, symlinks=True, dirs_exist_ok=True)
+
+    def put_back(self, name: str) -> None:
+        """Make the cache as it was kept."""
+        shutil.rmtree(self.cache.root, ignore_errors=True)
+        if (self._home / name).exists():
+            shutil.copytree(self._home / name, self.cache.root, symlinks=True)
+
+    def run(self, stage: str, *, seed: int = 1) -> Done:
+        """Run a stage's command."""
+        return self._runs.run(_STAGES[stage][0], self.cache.environ, seed=seed)
+
+    def trace(self, stage: str, *, seed: int = 0) -> tuple[Done, list[Point]]:
+        """Run a stage's command, and list what could be struck."""
+        return self._runs.trace(_STAGES[stage][0], self.cache.environ, self.cache.root, seed=seed)
+
+    def strike(self, stage: str, point: Point, how: str, *, seed: int = 0) -> Done:
+        """Run a stage's command with something happening to it."""
+        return self._runs.strike(_STAGES[stage][0], self.cache.environ, point, how, seed=seed)
+
+    def check(self, *, is_clean: bool = False) -> None:
+        """Make sure that the invariants hold."""
+        check_invariants(self.cache.root, OBSERVATORY, self._server, is_clean=is_clean)
+
+    def recover(self, stage: str) -> None:
+        """Make sure that the invariants hold, and that one plain run makes all as if nothing had happened."""
+        self.check()
+        done = self.run(stage)
+        assert done.status == 0, done
+        self.check(is_clean=True)
+        assert end_state(self.cache) == self.undisturbed(stage).end
+
+
+@contextmanager
+def opened(home: Path) -> Iterator[Lab]:
+    """Open the lab, with a server of its own."""
+    with tiny.serve() as server, Runs(home) as runs:
+        yield Lab(home, server, runs)
+
+
+def end_state(cache: Cache) -> EndState:
+    """Read what came of a cache."""
+    places = (cache.mappings, cache.references, cache.config)
+    files = {path.relative_to(cache.root): path for place in places for path in place.rglob("*")}
+    config = files.pop((cache.config / "server_config").relative_to(cache.root))
+    saved = ast.literal_eval(config.read_text())
+    _, _, *switches = (cache.state / "switches.tsv").read_text().splitlines()
+    return EndState(
+        {str(name): _content(path) for name, path in files.items()},
+        {key: value for key, value in saved.items() if key not in _STAMPS},
+        json.loads((cache.state / "identity.json").read_text())["holdings"],
+        [row.split("\t")[1:3] for row in switches],
+    )
+
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return str(path.readlink())
+    return "" if path.is_dir() else hashlib.sha1(path.read_bytes()).hexdigest()

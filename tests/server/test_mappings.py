@@ -1,0 +1,267 @@
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from crdscache.cache.rules import Rules
+from crdscache.contexts import closure
+from crdscache.contexts.catalogue import Catalogue
+from crdscache.contexts.closure import Links
+from crdscache.contexts.records import Outcome, Receipt
+from crdscache.server.fetch import Downloader
+from crdscache.server.mappings import Shelf
+from demo import faults
+from demo.faultplan import Fault
+from demo.server import Server
+from tests import written
+
+# Two contexts that share a branch.
+TREE = {
+    "hst_1.pmap": ["acs_1.imap"],
+    "hst_2.pmap": ["acs_1.imap", "wfc3_1.imap"],
+    "acs_1.imap": ["acs_dark_1.rmap", "acs_bias_1.rmap"],
+    "wfc3_1.imap": ["wfc3_dark_1.rmap"],
+    "acs_dark_1.rmap": ["a.fits"],
+    "acs_bias_1.rmap": ["b.fits"],
+    "wfc3_dark_1.rmap": [],
+}
+TEXTS = {name: written.mapping(name, *children) for name, children in TREE.items()}
+ONE = {"hst_1.pmap", "acs_1.imap", "acs_dark_1.rmap", "acs_bias_1.rmap"}
+BOTH = ["hst_1.pmap", "hst_2.pmap"]
+
+
+@dataclass(slots=True)
+class Place:
+    """A cache for rules, and the server that has them."""
+
+    directory: Path
+    server: Server
+    downloader: Downloader
+    seen: list[set[str]] = field(default_factory=list)
+
+    @property
+    def here(self) -> set[str]:
+        """Name all files with a final name."""
+        return {path.name for path in self.directory.iterdir() if not path.name.startswith(".")}
+
+    @property
+    def aside(self) -> set[str]:
+        """Name all mappings that wait beside their place."""
+        return {
+            path.name[1:].rsplit(".", 2)[0] for path in self.directory.iterdir() if path.name.startswith(".")
+        }
+
+    def run(self, *wanted: str, aside: Path | None = None) -> tuple[Shelf, dict[str, Receipt], Rules]:
+        """Bring closures as copies."""
+        known = Catalogue(dict(self.server.archive.records))
+        shelf = Shelf(self.directory, aside or self.directory, known)
+        rules = Rules(self.directory, known, None, shelf.find)
+        base = self.server.url_of("x.pmap").removesuffix("x.pmap")
+        return shelf, by_name(shelf.bring(wanted, base, self.downloader, rules.load)), rules
+
+    def sync(self, *wanted: str) -> dict[str, Receipt]:
+        """Bring closures, and put them where readers look; `seen` grows by what is there at each look."""
+        shelf, receipts, rules = self.run(*wanted)
+        return by_name(shelf.put(receipts.values(), self.watch(rules.load)))
+
+    def watch(self, load: Callable[[str], Links]) -> Callable[[str], Links]:
+        """Look what is there each time before a mapping is put."""
+
+        def watching(name: str) -> Links:
+            self.seen.append(self.here)
+            return load(name)
+
+        return watching
+
+    def is_whole(self, name: str) -> bool:
+        """Tell whether a reader finds all of a context."""
+        return closure.walk(name, Rules(self.directory, Catalogue({}), None).load).is_whole
+
+
+def by_name(receipts: list[Receipt]) -> dict[str, Receipt]:
+    """Find each receipt by its name, as each mapping has one, in order of name."""
+    found = {receipt.name: receipt for receipt in receipts}
+    assert [receipt.name for receipt in receipts] == sorted(found)
+    return found
+
+
+@pytest.fixture
+def place(tmp_path: Path, server: Server, downloader: Downloader) -> Place:
+    for name, text in TEXTS.items():
+        server.add_file(name, text)
+    (tmp_path / "mappings").mkdir()
+    return Place(tmp_path / "mappings", server, downloader)
+
+
+def outcomes(receipts: dict[str, Receipt]) -> dict[str, Outcome]:
+    return {name: receipt.outcome for name, receipt in receipts.items()}
+
+
+def test_closure_is_brought_whole_by_one_request_for_each_mapping(place: Place) -> None:
+    receipts = place.sync("hst_1.pmap")
+
+    assert outcomes(receipts) == dict.fromkeys(sorted(ONE), Outcome.FETCHED)
+    assert {path.name: path.read_bytes() for path in place.directory.iterdir()} == {
+        name: TEXTS[name] for name in ONE
+    }
+    assert place.server.requests == {f"GET {name}": 1 for name in ONE}
+
+
+def test_what_two_contexts_share_is_brought_once(place: Place) -> None:
+    receipts = place.sync(*BOTH, *BOTH)
+
+    assert outcomes(receipts) == dict.fromkeys(sorted(TREE), Outcome.FETCHED)
+    assert place.server.requests == {f"GET {name}": 1 for name in TREE}
+
+
+def test_mappings_that_are_here_are_kept_without_a_request(place: Place) -> None:
+    place.sync("hst_1.pmap")
+    place.server.requests.clear()
+
+    receipts = place.sync(*BOTH)
+
+    new = {"hst_2.pmap", "wfc3_1.imap", "wfc3_dark_1.rmap"}
+    assert outcomes(receipts) == {n: Outcome.FETCHED if n in new else Outcome.KEPT for n in sorted(TREE)}
+    assert place.server.requests == {f"GET {name}": 1 for name in new}
+
+
+def test_copies_have_no_final_name_before_they_are_put(place: Place) -> None:
+    shelf, receipts, rules = place.run(*BOTH)
+    before, waiting = place.here, place.aside
+
+    shelf.put(receipts.values(), rules.load)
+
+    assert (before, waiting) == (set(), set(TREE))
+    assert (place.here, place.aside) == (set(TREE), set())
+
+
+def test_leaves_are_put_before_what_names_them(place: Place) -> None:
+    """A run may be killed at any point: a context that can be opened is whole."""
+    place.sync(*BOTH)
+
+    assert [len(names) for names in place.seen] == list(range(len(TREE)))
+    for names in place.seen:
+        assert all(set(TREE[name]) <= names for name in names if not name.endswith(".rmap"))
+
+
+def test_S14_mapping_that_is_nowhere_spoils_its_context_alone(place: Place) -> None:
+    place.server.archive.forget("wfc3_dark_1.rmap")
+
+    receipts = place.sync(*BOTH)
+
+    lacked = "wfc3_dark_1.rmap: neither here nor on the server"
+    why = f"not put in place, as it is not whole: wfc3_dark_1.rmap: {lacked} (path: "
+    assert {
+        name: receipt.reason for name, receipt in receipts.items() if receipt.outcome is Outcome.FAILED
+    } == {
+        "hst_2.pmap": why + "hst_2.pmap > wfc3_1.imap > wfc3_dark_1.rmap)",
+        "wfc3_1.imap": why + "wfc3_1.imap > wfc3_dark_1.rmap)",
+        "wfc3_dark_1.rmap": lacked,
+    }
+    assert {name for name, receipt in receipts.items() if receipt.outcome is Outcome.FETCHED} == ONE
+    assert (place.here, place.aside) == (ONE, {"wfc3_1.imap", "hst_2.pmap"})
+    assert (place.is_whole("hst_1.pmap"), place.is_whole("hst_2.pmap")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (faults.status(500), Outcome.FAILED),
+        (faults.status(404), Outcome.PENDING),
+        (faults.flip(), Outcome.FAILED),
+    ],
+)
+def test_S14_what_waits_for_a_leaf_is_taken_up_by_the_next_run_without_another_request(
+    place: Place, fault: Fault, outcome: Outcome
+) -> None:
+    place.server.faults.add("wfc3_dark_1.rmap", fault)
+    first = place.sync(*BOTH)
+    waiting = place.aside
+    place.server.reset()
+
+    second = place.sync(*BOTH)
+
+    assert first["wfc3_dark_1.rmap"].outcome is outcome
+    assert waiting == {"wfc3_1.imap", "hst_2.pmap"}
+    assert place.server.requests == {"GET wfc3_dark_1.rmap": 1}
+    assert outcomes(second) == {
+        name: Outcome.KEPT if name in ONE else Outcome.FETCHED for name in sorted(TREE)
+    }
+    assert (place.here, place.aside) == (set(TREE), set())
+
+
+def test_context_that_cannot_be_had_has_one_receipt_and_nothing_below_it(place: Place) -> None:
+    place.server.faults.add("hst_2.pmap", faults.status(404))
+
+    receipts = place.sync("hst_2.pmap")
+
+    assert outcomes(receipts) == {"hst_2.pmap": Outcome.PENDING}
+    assert (place.here, place.aside) == (set(), set())
+
+
+def test_mapping_that_cannot_be_read_fails_and_is_not_put(place: Place) -> None:
+    place.server.add_file("wfc3_1.imap", b"selector = __import__('os')\n")
+
+    receipts = place.sync(*BOTH)
+
+    assert receipts["wfc3_1.imap"].outcome is Outcome.FAILED
+    assert receipts["wfc3_1.imap"].reason.startswith("wfc3_1.imap")
+    assert "wfc3_dark_1.rmap" not in receipts
+    assert (place.here, place.aside) == (ONE, {"wfc3_1.imap", "hst_2.pmap"})
+
+
+def test_I12_mapping_that_is_here_with_other_bytes_is_told_and_never_replaced(place: Place) -> None:
+    theirs = written.mapping("acs_1.imap", "acs_dark_1.rmap")
+    written.write(place.directory, {"acs_1.imap": theirs})
+
+    receipts = place.sync("hst_1.pmap")
+
+    assert outcomes(receipts) == {"acs_1.imap": Outcome.FAILED, "hst_1.pmap": Outcome.FETCHED}
+    assert "SHA-1 is" in receipts["acs_1.imap"].reason
+    assert (place.directory / "acs_1.imap").read_bytes() == theirs
+    assert place.server.requests == {"GET hst_1.pmap": 1}
+
+
+@pytest.mark.parametrize("target", ["nowhere", "acs_1.imap"])
+def test_D12_dangling_link_or_loop_is_replaced_by_the_mapping(place: Place, target: str) -> None:
+    (place.directory / "acs_1.imap").symlink_to(target)
+
+    receipts = place.sync("hst_1.pmap")
+
+    assert outcomes(receipts) == dict.fromkeys(sorted(ONE), Outcome.FETCHED)
+    assert place.here == ONE
+    assert not (place.directory / "acs_1.imap").is_symlink()
+
+
+def test_D13_pipe_under_the_name_of_a_mapping_is_told(place: Place) -> None:
+    os.mkfifo(place.directory / "acs_1.imap")
+
+    receipts = place.sync("hst_1.pmap")
+
+    assert receipts["acs_1.imap"] == Receipt(
+        "acs_1.imap", Outcome.FAILED, reason="acs_1.imap: it is not a regular file"
+    )
+
+
+def test_S13_circle_of_mappings_ends_and_is_not_put(place: Place) -> None:
+    circle = {"a.imap": written.mapping("a.imap", "b.imap"), "b.imap": written.mapping("b.imap", "a.imap")}
+    for name, text in circle.items():
+        place.server.add_file(name, text)
+
+    receipts = place.sync("a.imap")
+
+    assert outcomes(receipts) == dict.fromkeys(circle, Outcome.FAILED)
+    assert (place.here, place.aside) == (set(), set(circle))
+
+
+def test_dry_run_brings_copies_elsewhere_and_nothing_here(place: Place, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "scratch"
+    elsewhere.mkdir()
+
+    _, receipts, rules = place.run("hst_1.pmap", aside=elsewhere)
+
+    assert outcomes(receipts) == dict.fromkeys(sorted(ONE), Outcome.FETCHED)
+    assert list(place.directory.iterdir()) == []
+    assert closure.walk("hst_1.pmap", rules.load).is_whole

@@ -1,0 +1,292 @@
+"""The documents: what they name exists, what they show works, and what the code cites is there."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from crdscache.workflow import settings
+from crdscache.workflow.runs import Status
+from demo.server import Server
+from tests.caches import QUICK, Done
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("demo/*.md")])
+DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
+CODE = sorted(
+    path
+    for pattern in ("*.yaml", "schemas/*", "Snakefile", "rules/*.smk", "bin/launch", "*/**/*.py")
+    for path in ROOT.glob(pattern)
+    if path.is_file() and path.parts[len(ROOT.parts)] not in {".venv", ".venv-client"}
+)
+COMMANDS = ("cache_config", "cron_sync", "remote_cache_init")
+MISSING = "What is not here yet"
+OF_SNAKEMAKE = {"--rerun-triggers", "--list-rules"}
+TIMES = re.compile(r"(\*|\d+)(/\d+)?")
+
+
+def blocks(document: str, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+
+
+def block(title: str) -> str:
+    """Find the shell block of the README that begins with a mark."""
+    mark = f"# commands: {title}\n"
+    (found,) = [each for each in blocks(README, "sh") if each.startswith(mark)]
+    return found
+
+
+def section(title: str) -> str:
+    """Find a section of the README."""
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    assert found is not None, title
+    return found[1]
+
+
+def headings(document: str) -> list[str]:
+    return re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", document, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    )
+
+
+def anchor(heading: str) -> str:
+    """Give the name by which a page links to a heading, as code hosts make it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def options_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text))
+
+
+def in_code(text: str) -> str:
+    """Keep only what a text shows as code, without the old tools' own commands."""
+    spans = [*re.findall(r"`([^`\n]+)`", text), *blocks(text, r"\w*")]
+    return "\n".join(span for span in spans if not span.startswith(("crds ", "CRDS_READONLY_CACHE=1 crds")))
+
+
+@pytest.fixture(scope="module")
+def options() -> dict[str, set[str]]:
+    """Ask each command for its options."""
+    help_of = {
+        name: subprocess.run(
+            [sys.executable, "-m", f"crdscache.commands.{name}", "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for name in COMMANDS
+    }
+    return {name: options_in(text) for name, text in help_of.items()}
+
+
+def test_each_link_leads_to_a_file_and_to_a_heading_in_it() -> None:
+    broken = []
+    for document in DOCUMENTS:
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", document.read_text()):
+            path, _, fragment = link.partition("#")
+            target = (document.parent / path).resolve() if path else document
+            is_there = target.exists() and (
+                not fragment or fragment in map(anchor, headings(target.read_text()))
+            )
+            broken += [] if is_there else [f"{document.name}: {link}"]
+
+    assert broken == []
+
+
+def test_each_heading_that_code_cites_is_in_its_document() -> None:
+    cited = {
+        (page, heading)
+        for path in CODE
+        for page, heading in re.findall(
+            r'docs/(\w+\.md), "([^"{]+)"', re.sub(r"\s*\n\s*#?\s*", " ", path.read_text())
+        )
+    }
+
+    assert ("protocol.md", "States") in cited, "the search finds nothing any more"
+    assert [
+        (page, heading)
+        for page, heading in sorted(cited)
+        if heading not in headings((ROOT / "docs" / page).read_text())
+    ] == []
+
+
+def test_each_check_of_a_fact_is_a_file() -> None:
+    checks = set(re.findall(r"`((?:tests|benchmarks)/[^`]+)`", (ROOT / "docs/protocol.md").read_text()))
+
+    assert checks
+    assert sorted(check for check in checks if not (ROOT / check).exists()) == []
+
+
+def test_each_fact_has_a_source_and_a_check() -> None:
+    _, _, tables = (ROOT / "docs/protocol.md").read_text().partition("\nContents:")
+    rows = re.findall(r"^\| .+ \|$", tables, re.MULTILINE)
+    form = re.compile(r"\| .+ \| (source|---|(client|saved|measured|documented|choice)[^|]*) \| [^|]+ \|")
+
+    assert [row for row in rows if not form.fullmatch(row)] == []
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_each_decision_says_what_was_asked_chosen_and_given_up(path: Path) -> None:
+    number = DECISIONS.index(path) + 1
+
+    assert path.name.startswith(f"{number:04}-")
+    assert headings(path.read_text())[0].startswith(f"{number}. ")
+    parts = re.findall(r"^\*\*([^*]+)\.\*\*", path.read_text(), re.MULTILINE)
+    assert parts == ["Question", "Choice", "Why", "Given up"]
+
+
+def test_each_option_that_the_readme_gives_a_command_is_one_of_its_own(options: dict[str, set[str]]) -> None:
+    here = in_code(README.replace(section(MISSING), ""))
+    calls = [
+        (name, option)
+        for name, words in re.findall(rf"\b({'|'.join(COMMANDS)})\b([^;|>\n]*)", here)
+        for option in sorted(options_in(words))
+    ]
+
+    assert len(calls) > 10, "the search finds nothing any more"
+    assert [call for call in calls if call[1] not in options[call[0]]] == []
+
+
+def test_each_option_in_the_readme_is_here_unless_it_says_that_it_is_not(
+    options: dict[str, set[str]],
+) -> None:
+    ours = set().union(*options.values())
+    missing = section(MISSING)
+
+    assert options_in(in_code(README.replace(missing, ""))) - ours == OF_SNAKEMAKE
+    assert options_in(missing) & ours == set()
+
+
+def test_each_command_has_its_place_in_the_readme() -> None:
+    links = {path.name for path in (ROOT / "bin").iterdir() if path.is_symlink()}
+
+    assert links == set(COMMANDS)
+    assert [name for name in COMMANDS if f"`{name}`" not in README] == []
+
+
+def test_each_setting_in_the_readme_exists_and_the_site_file_is_right() -> None:
+    known = yaml.safe_load((ROOT / "config.yaml").read_text())
+    (site,) = map(yaml.safe_load, blocks(README, "yaml"))
+    told = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| .+ \|$", section("Settings"), re.MULTILINE)
+    given = re.findall(r"--config (\w+)=", block("by hand"))
+
+    named = {name for cell in told for name in re.findall(r"\w+", cell)} | set(given)
+    assert len(named) > 5, "the search finds nothing any more"
+    assert named - known.keys() == set()
+    jsonschema.validate(site, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()))
+
+
+def test_each_variable_in_the_readme_sets_something() -> None:
+    named = set(re.findall(r"\bCRDS_[A-Z_]+\b", README))
+    odd = {"CRDS_OBSERVATORY": "jwst", "CRDS_SERVER_URL": "https://example.org"}
+
+    idle = []
+    for variable in sorted(named):
+        value = odd.get(variable, "1" if "CLIENT" in variable or "READONLY" in variable else "/data")
+        resolved = settings.resolve({}, {"CRDS_OBSERVATORY": "hst", variable: value})
+        idle += [] if variable in {setting.origin for setting in resolved.values()} else [variable]
+
+    assert idle == []
+
+
+def test_each_status_is_explained() -> None:
+    explained = re.findall(r"^\| (\d+) \| ", section("Exit status"), re.MULTILINE)
+
+    assert [int(number) for number in explained] == sorted(Status)
+
+
+def test_each_target_of_the_readme_is_a_rule() -> None:
+    rules = re.findall(
+        r"^rule (\w+):", "".join(p.read_text() for p in CODE if p.suffix in {".smk", ""}), re.MULTILINE
+    )
+    targets = re.findall(r"^\| `(\w+)`", section("snakemake by hand"), re.MULTILINE)
+
+    assert targets == ["all", "estimate"]
+    assert set(targets) <= set(rules)
+
+
+def crontab() -> tuple[dict[str, str], list[tuple[list[str], str]]]:
+    """Read the README's crontab as Debian's cron does: variables, and times with what the shell gets."""
+    (text,) = blocks(README, "crontab")
+    variables: dict[str, str] = {}
+    jobs = []
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        if assignment := re.fullmatch(r"(\w+) *= *(.*)", line):
+            variables[assignment[1]] = assignment[2]
+        else:
+            *times, command = line.split(None, 5)
+            jobs.append((times, command))
+    return variables, jobs
+
+
+def test_the_crontab_is_one_that_cron_takes(tmp_path: Path) -> None:
+    (tmp_path / "crontab").write_text(blocks(README, "crontab")[0])
+    variables, jobs = crontab()
+
+    assert [value for value in variables.values() if re.search(r"[$~#\s]", value)] == []
+    assert [times for times, _ in jobs if not all(map(TIMES.fullmatch, times))] == []
+    assert [command for _, command in jobs if re.search(r"(?<!\\)%|>&(?!\d)|#", command)] == []
+    assert [command for _, command in jobs if not command.startswith("/")] == []
+    if program := shutil.which("crontab"):  # Debian's own opinion, where it can be had
+        subprocess.run([program, "-n", tmp_path / "crontab"], check=True)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, server: Server) -> "Shell":
+    return Shell(tmp_path, server.url)
+
+
+class Shell:
+    """Runs what the README shows with its paths and its server replaced, in the environment of cron."""
+
+    def __init__(self, home: Path, url: str) -> None:
+        self.home, self.url = home, url
+        self.environ = {"PATH": "/usr/bin:/bin", "HOME": str(home), "CRDSCACHE_SITE": f"{home}/quick.yaml"}
+        (home / "quick.yaml").write_text(QUICK)
+
+    def real(self, text: str) -> str:
+        text = text.replace("/opt/crdscache", str(ROOT)).replace("/data/crds", str(self.home))
+        return text.replace("https://hst-crds.stsci.edu", self.url)
+
+    def run(self, text: str, **environ: str) -> Done:
+        done = subprocess.run(
+            ["/bin/sh", "-e", "-c", self.real(text)],
+            env=self.environ | {name: self.real(value) for name, value in environ.items()},
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+def lines(text: str) -> Iterator[str]:
+    """Leave out what installs: the tests run in what it made."""
+    return (line for line in text.splitlines() if not line.startswith("make "))
+
+
+def test_what_the_readme_shows_works_from_the_set_up_to_the_crontab(shell: Shell) -> None:
+    """One story, as each step needs the one before."""
+    set_up = shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
+    variables, jobs = crontab()
+    nightly = [shell.run(command.replace("\\%", "%"), **variables) for _, command in jobs]
+    by_hand = shell.run(block("by hand"))
+
+    assert (set_up.status, set_up.err) == (0, "")
+    assert nightly == [Done(0, "", "")] * len(jobs)
+    (estimate,) = shell.home.glob("all-*.json")
+    assert json.loads(estimate.read_text())["failures"] == []
+    assert by_hand.status == 0, by_hand.err
+    assert re.search(r"^to fetch +0 files +0 bytes$", by_hand.out, re.MULTILINE)

@@ -1,0 +1,88 @@
+"""What is said of a run, and when nothing is."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from crdscache.contexts.records import Problem
+from crdscache.workflow import report
+from crdscache.workflow.runs import Record, Result, Run, Status
+
+OK = Result(Status.OK, "a.pmap", "a.pmap", "a.pmap")
+FAILED = replace(OK, status=Status.ERR, failures=(Problem("x.fits", "status 500"),))
+OTHER = replace(FAILED, failures=(Problem("y.fits", "status 500"),))
+FATAL = Result(Status.FATAL, message="the server is away")
+
+
+def recorded(result: Result, *, told_h: float | None = None) -> Record:
+    """Record a run whose failures were last told so many hours ago."""
+    told = None
+    if told_h is not None:
+        told = (datetime.now(UTC) - timedelta(hours=told_h)).strftime("%Y-%m-%d %H:%M:%S")
+    return Record(
+        Run("id", "cron_sync", "2026-01-01 00:00:00"), "2026-01-01 00:00:01", result, None, told, None
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "before", "expected"),
+    [
+        (OK, None, False),
+        (OK, recorded(OK), False),
+        (replace(OK, n_files={"fetched": 1}), recorded(OK), True),
+        (replace(OK, default_after="b.pmap"), recorded(OK), True),
+        (OK, recorded(FAILED), True),
+        (FAILED, None, True),
+        (FAILED, recorded(OK), True),
+        (FAILED, recorded(FAILED, told_h=23.9), False),
+        (FAILED, recorded(FAILED, told_h=24.1), True),
+        (OTHER, recorded(FAILED, told_h=1), True),
+        (FATAL, recorded(FAILED, told_h=1), True),
+        (FATAL, recorded(FATAL, told_h=1), False),
+        (replace(FATAL, message="the disk is full"), recorded(FATAL, told_h=1), True),
+    ],
+)
+def test_only_what_is_new_is_told(result: Result, before: Record | None, *, expected: bool) -> None:
+    assert report.is_news(result, before) is expected
+
+
+def test_a_long_list_of_failures_ends_with_how_many_more_there_are() -> None:
+    problems = tuple(Problem(f"{number}.fits", "status 500") for number in range(30))
+
+    listed = report.failures(problems, 5)
+
+    assert listed[-2:] == ["failed: 3.fits: status 500", "and 26 more failures: see the log"]
+    assert len(listed) == len(report.failures(problems[:5], 5)) == 5
+
+
+def test_a_run_says_at_most_twenty_lines_whatever_happened() -> None:
+    names = tuple(f"{number}.fits" for number in range(100))
+    result = replace(
+        FAILED,
+        failures=tuple(Problem(name, "status 500") for name in names),
+        pending=names,
+        waits_for=names,
+        message="stopped",
+        server_default="b.pmap",
+    )
+
+    out, err = report.lines("hst", result, recorded(OK))
+
+    assert len(out) + len(err) <= report.MOST_LINES
+
+
+def test_a_switch_and_what_holds_one_back_are_told() -> None:
+    moved, _ = report.lines("hst", replace(OK, default_after="b.pmap", n_files={"fetched": 2}), None)
+    _, waits = report.lines("hst", replace(OK, server_default="b.pmap", waits_for=("x.fits",)), None)
+
+    assert moved == ["hst: default context a.pmap -> b.pmap; 2 fetched (0 bytes)"]
+    assert waits == ["hst: the default context stays a.pmap, b.pmap lacks x.fits"]
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "expected"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (3_000_960, "3.0 MB"), (7.2e12, "7.2 TB")],
+)
+def test_sizes_are_written_for_people(size_bytes: float, expected: str) -> None:
+    assert report.size(size_bytes) == expected

@@ -1,0 +1,104 @@
+"""What runs leave behind."""
+
+from pathlib import Path
+
+import pytest
+
+from crdscache.cache import layout
+from crdscache.cache.commit import Summary, Switch
+from crdscache.cache.layout import Layout
+from crdscache.contexts.records import Problem
+from crdscache.workflow import runs
+from crdscache.workflow.runs import Result, Status
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Layout:
+    made = layout.default_layout(tmp_path, "hst")
+    made.state.mkdir(parents=True)
+    return made
+
+
+def test_the_last_run_is_read_back_as_it_was_recorded(cache: Layout) -> None:
+    run = runs.begin("cron_sync")
+    result = Result(
+        Status.ERR,
+        "a.pmap",
+        "a.pmap",
+        "b.pmap",
+        ("x.fits",),
+        (Problem("x.fits", "status 500"),),
+        ("y.fits",),
+        {"fetched": 3},
+        {"fetched": 12},
+        "line\nbreak",
+    )
+
+    written = runs.record(cache, run, result, told=run.started)
+
+    assert runs.last(cache) == written
+    row = (cache.state / "runs.tsv").read_text().splitlines()[-1].split("\t")
+    assert row == [
+        run.run_id,
+        "cron_sync",
+        run.started,
+        written.ended,
+        "1",
+        "a.pmap",
+        "a.pmap",
+        "3",
+        "1",
+        "line break",
+    ]
+
+
+def test_when_things_began_is_kept_until_they_end(cache: Layout) -> None:
+    ok, waits = Result(Status.OK), Result(Status.OK, waits_for=("x.fits",))
+
+    first = runs.record(cache, runs.begin("cron_sync"), ok, told=None)
+    waiting = runs.record(cache, runs.begin("cron_sync"), waits, told=None)
+    still = runs.record(cache, runs.begin("cron_sync"), waits, told=None)
+    failed = runs.record(cache, runs.begin("cron_sync"), Result(Status.FATAL), told=None)
+
+    assert (first.last_success, first.waits_since) == (first.ended, None)
+    assert still.waits_since == waiting.waits_since == waiting.ended
+    assert (failed.last_success, failed.waits_since) == (still.ended, None)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"result": {}}', '{"result": {"failures": [1]}}'])
+def test_a_damaged_status_is_as_good_as_none(text: str, cache: Layout) -> None:
+    (cache.state / "status.json").write_text(text)
+
+    assert runs.last(cache) is None
+
+
+@pytest.mark.parametrize(("failures", "status"), [((), 0), ((Problem("x.fits", "status 500"),), 1)])
+def test_a_commit_ends_with_status_1_if_anything_failed(failures: tuple[Problem, ...], status: int) -> None:
+    switch = Switch("a.pmap", "b.pmap", "b.pmap")
+
+    result = runs.result_of(Summary("id", switch, failures, ("y.fits",), {"fetched": 1}, {"fetched": 5}))
+
+    assert result == Result(
+        status, "a.pmap", "b.pmap", "b.pmap", (), failures, ("y.fits",), {"fetched": 1}, {"fetched": 5}
+    )
+
+
+def test_ids_of_runs_are_in_order_of_time_and_never_the_same() -> None:
+    made = [runs.new_id() for _ in range(100)]
+
+    assert len(set(made)) == 100
+    assert sorted(made, key=lambda text: text[:16]) == made
+
+
+def test_only_the_newest_logs_are_kept(cache: Layout) -> None:
+    for directory in ("logs", ".snakemake/log"):
+        (cache.state / directory).mkdir(parents=True)
+    names = [f"logs/run-{number}.log" for number in range(4)]
+    names += [f".snakemake/log/{number}.snakemake.log" for number in range(4)]
+    for name in (*names, "logs/plan.log"):
+        (cache.state / name).touch()
+
+    runs.prune_logs(cache, 2)
+
+    left = sorted(path.relative_to(cache.state).as_posix() for path in cache.state.rglob("*.log"))
+    assert left == sorted([*names[2:4], *names[6:8], "logs/plan.log"])
