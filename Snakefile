@@ -16,7 +16,7 @@ from crdscache.workflow import snakefile
 configfile: f"{workflow.basedir}/config.yaml"
 
 
-config.update(snakefile.run_settings(workflow))
+config.update(snakefile.run_settings(workflow, sys.argv))
 
 
 include: "rules/common.smk"

@@ -15,6 +15,7 @@ with joblog.job_log(snakemake.log[0]):
     )
     tables_of_receipts = [snakemake.input.mappings, *snakemake.input.receipts]
     receipts = [receipt for path in tables_of_receipts for receipt in tables.read_receipts(Path(path))]
-    problems = [*said.chosen.problems, *plan.load_totals(Path(snakemake.input.totals)).problems]
-    summary = commit.summarise(snakemake.config["run_id"], switch, receipts, problems)
+    totals = plan.load_totals(Path(snakemake.input.totals))
+    problems = [*said.chosen.problems, *totals.problems]
+    summary = commit.summarise(snakemake.config["run_id"], switch, receipts, problems, n_kept=totals.n_keep)
     commit.save(Path(snakemake.output.summary), summary)

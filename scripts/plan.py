@@ -12,10 +12,11 @@ with joblog.job_log(snakemake.log[0]):
     said = answer.load(config.cache.state, config.cache.observatory)
     disk = steps.disk(config, said)
     promise = steps.promise(config, said, identity.admit(config.cache, config.server_url, config.use_case))
-    drawn = plan.draw_up(disk, steps.scope(config, said), promise.holdings)
+    scope = steps.scope(config, said)
+    drawn = plan.draw_up(disk, scope, promise.holdings)
     with rpc.RpcClient(config.server_url, config.patience) as server:
         drawn = steps.hold_back(drawn, partial(server.file_states, config.cache.observatory))
-    plan.sweep(disk, drawn.rows)
+    plan.sweep(disk, drawn.rows, scope)
     tables.write_manifest(Path(snakemake.output.manifest), drawn.manifest)
     for path, rows in zip(snakemake.output.shards, plan.shard(drawn.rows, config.shards), strict=True):
         tables.write_plan(Path(path), rows)

@@ -30,7 +30,7 @@ class Done:
     err: str
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Any:  # noqa: ANN401 (it is what JSON is)
         """What `--json` gave."""
         return json.loads(self.out)
 
@@ -142,13 +142,13 @@ def listing(*places: Path) -> dict[str, tuple[int, ...]]:
     found = {}
     for place in places:
         for directory, folders, files in os.walk(place):
-            for path in (directory, *(os.path.join(directory, name) for name in (*folders, *files))):
-                status = os.lstat(path)
-                found[path] = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size)
+            for path in (Path(directory), *(Path(directory, name) for name in (*folders, *files))):
+                status = path.lstat()
+                found[str(path)] = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size)
     return found
 
 
 def proper(cache: Cache) -> dict[str, tuple[int, ...]]:
     """List the cache proper, and the names in its root: what a run without work may not touch."""
-    names: dict[str, tuple[int, ...]] = dict.fromkeys(os.listdir(cache.root), ())
+    names: dict[str, tuple[int, ...]] = {path.name: () for path in cache.root.iterdir()}
     return names | listing(*(cache.root / folder for folder in ("mappings", "references", "config")))

@@ -176,12 +176,18 @@ class Summary:
 
 
 def summarise(
-    run_id: str, switch: Switch, receipts: Iterable[Receipt], problems: Iterable[Problem]
+    run_id: str, switch: Switch, receipts: Iterable[Receipt], problems: Iterable[Problem], *, n_kept: int
 ) -> Summary:
-    """Add up what was done; a file that failed in several ways is named once, with the first reason."""
+    """Add up what was done; a file that failed in several ways is named once, with the first reason.
+
+    Parameters
+    ----------
+    n_kept
+        Files that were here and right, and so have no receipt.
+    """
     failures: dict[str, Problem] = {}
     pending = []
-    n_files: dict[str, int] = {}
+    n_files: dict[str, int] = {Outcome.KEPT.value: n_kept}
     size_bytes: dict[str, int] = {}
     for receipt in receipts:
         outcome = receipt.outcome.value
@@ -192,7 +198,8 @@ def summarise(
         if receipt.outcome is Outcome.PENDING:
             pending.append(receipt.name)
     for problem in problems:
-        failures.setdefault(problem.name, problem)
+        if problem.name not in pending:
+            failures.setdefault(problem.name, problem)
     return Summary(run_id, switch, tuple(failures.values()), tuple(sorted(pending)), n_files, size_bytes)
 
 

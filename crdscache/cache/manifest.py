@@ -1,5 +1,6 @@
 """All that should be there: the files of the selected contexts, with what the catalogue says of each."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from crdscache.contexts import closure
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.closure import Closure, Load
 from crdscache.contexts.records import Kind, ManifestRow
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ def reference_rows(
     }
     listed = []
     for use in uses.values():
+        if use.is_doubtful:
+            logger.warning("placed by the rmap that names it name=%s instrument=%s", use.name, use.instrument)
         part = (use.instrument, use.reftype)
         is_held = use.name in held and part in promised
         listed.append(

@@ -180,17 +180,20 @@ def estimate(rows: Iterable[PlanRow]) -> str:
     return "\n".join([*lines, f"{'to fetch':24} {n_files.total():8} files {size_bytes.total():18} bytes", ""])
 
 
-def sweep(disk: Disk, rows: Iterable[PlanRow]) -> None:
+def sweep(disk: Disk, rows: Iterable[PlanRow], scope: Scope) -> None:
     """Remove the leftovers of killed runs. The caller holds the writer's lock."""
-    for path in leftovers(disk, rows):
+    for path in leftovers(disk, rows, scope):
         logger.info("leftover removed path=%s", path)
         path.unlink(missing_ok=True)
 
 
-def leftovers(disk: Disk, rows: Iterable[PlanRow]) -> list[Path]:
-    """Find our own temporaries that no plan wants: what killed runs left."""
+def leftovers(disk: Disk, rows: Iterable[PlanRow], scope: Scope) -> list[Path]:
+    """Find our own temporaries that no plan wants: what killed runs left.
+
+    A run that does not fetch references cannot tell which of their parts are wanted, and leaves them.
+    """
     cache = disk.cache
-    references = layout.reference_directories(cache, disk.mode)
+    references = layout.reference_directories(cache, disk.mode) if scope.fetch else []
     state = (cache.state / name for name in _STATE)
     places = (cache.mappings, cache.config, *references, *state)
     found = [path for place in places if place.is_dir() for path in _temporaries(place)]

@@ -33,7 +33,8 @@ def flush_to_disk(path: Path) -> None:
 
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable: a rename alone can be lost in a power cut."""
-    flush_to_disk(path)
+    with naming(path):
+        flush_to_disk(path)
 
 
 def rename_into_place(temporary: Path, target: Path) -> None:

@@ -68,7 +68,9 @@ class Preview:
             plan.receipt_of(row) for row in self.drawn.rows if row.action not in (Action.KEEP, Action.FETCH)
         ]
         told = [Problem(r.name, r.reason) for r in (*self.rules, *undone) if r.outcome is Outcome.FAILED]
-        told += [*self.said.chosen.problems, *self.drawn.problems]
+        pending = {receipt.name for receipt in self.rules if receipt.outcome is Outcome.PENDING}
+        told += self.said.chosen.problems
+        told += [problem for problem in self.drawn.problems if problem.name not in pending]
         return list({problem.name: problem for problem in reversed(told)}.values())[::-1]
 
 
@@ -90,10 +92,11 @@ def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | N
     )
     if current is None or any(not (config.cache.mappings / name).exists() for name in said.chosen.mappings):
         return None
-    seen = Preview(said, disk, plan.draw_up(disk, steps.scope(config, said), promise.holdings), ())
+    scope = steps.scope(config, said)
+    seen = Preview(said, disk, plan.draw_up(disk, scope, promise.holdings), ())
     if seen.problems() or any(row.action is not Action.KEEP for row in seen.drawn.rows):
         return None
-    plan.sweep(disk, seen.drawn.rows)
+    plan.sweep(disk, seen.drawn.rows, scope)
     kept = {Outcome.KEPT.value: len(seen.drawn.manifest)}
     return Result(Status.OK, current, current, said.info.default_context, n_files=kept)
 

@@ -104,13 +104,13 @@ class WriterRun:
         if summary is not None and summary.run_id == run.run_id:
             return runs.result_of(summary)
         message = end.fatal or f"snakemake ended with status {end.status}: {' / '.join(end.tail[-3:])}"
-        return Result(Status.FATAL, message=f"{message} (log: {log})")
+        return Result(Status.FATAL, message=message)
 
     def _tell(self, config: Settings, run: Run, result: Result) -> None:
         before = runs.last(config.cache)
         is_news = report.is_news(result, before)
         if self.on_terminal or is_news:
-            self._print(config, result, before)
+            self._print(config, run, result, before)
         elif self.options.json:
             self._print_json(result)
         told_before = before.failures_told if before is not None else None
@@ -118,8 +118,10 @@ class WriterRun:
         runs.record(config.cache, run, result, told=told)
         runs.prune_logs(config.cache, config.keep_logs)
 
-    def _print(self, config: Settings, result: Result, before: runs.Record | None) -> None:
+    def _print(self, config: Settings, run: Run, result: Result, before: runs.Record | None) -> None:
         out, err = report.lines(config.cache.observatory, result, before)
+        if result.status != Status.OK:
+            err.append(f"{config.cache.observatory}: the log is {runs.log_path(config.cache, run)}")
         if self.options.json:
             self._print_json(result)
         elif not self.options.quiet:

@@ -51,6 +51,7 @@ class ReferenceUse:
     name: str
     instrument: str
     reftype: str
+    is_doubtful: bool = False  # its name does not tell the instrument: the first rmap that names it did
 
 
 def links_of(mapping: Mapping) -> Links:
@@ -159,8 +160,9 @@ def references(rmaps: Iterable[str], load: Load) -> dict[str, ReferenceUse]:
         for name in links.names:
             if name in uses:
                 continue
-            instrument = names.instrument_of(name, links.observatory) or links.instrument
-            uses[name] = ReferenceUse(name, instrument, links.reftype)
-            if (data := names.geis_data(name)) is not None:
-                uses[data] = ReferenceUse(data, instrument, links.reftype)
+            told = names.instrument_of(name, links.observatory)
+            for half in (name, names.geis_data(name)):
+                if half is not None:
+                    part = (told or links.instrument, links.reftype)
+                    uses[half] = ReferenceUse(half, *part, is_doubtful=told is None)
     return dict(sorted(uses.items()))

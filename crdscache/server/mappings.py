@@ -72,29 +72,27 @@ class Shelf:
         Returns
         -------
         list
-            The receipts of `bring`, where what stays aside has failed.
+            The receipts of `bring`, where what stays aside has failed, or is pending if all it waits for is.
         """
+        receipts = list(receipts)
         waiting, n_before = list(reversed(self._copies)), -1
         while len(waiting) != n_before:
             n_before = len(waiting)
             waiting = [name for name in waiting if not self._put_one(name, load)]
         if self._copies:
             publish.sync_directory(self._here)
+        pending = {receipt.name for receipt in receipts if receipt.outcome is Outcome.PENDING}
         return [
-            Receipt(receipt.name, Outcome.FAILED, reason=_lack(receipt.name, load))
-            if receipt.outcome is Outcome.FETCHED and not (self._here / receipt.name).exists()
-            else receipt
-            for receipt in receipts
+            _waits(r.name, load, pending) if r.outcome is Outcome.FETCHED and r.name in waiting else r
+            for r in receipts
         ]
 
     def _put_one(self, name: str, load: Load) -> bool:
-        try:
-            is_whole = all((self._here / child).exists() for child in _mappings(load(name)))
-        except (MappingError, MissingMappingError):
-            return False
-        if is_whole:
+        below = closure.walk(name, load)
+        is_put = below.is_whole and all((self._here / one).exists() for one in below.mappings if one != name)
+        if is_put:
             publish.rename_into_place(self._copies[name], self._here / name)
-        return is_whole
+        return is_put
 
 
 def _children(name: str, load: Load, receipts: dict[str, Receipt]) -> tuple[str, ...]:
@@ -108,9 +106,11 @@ def _children(name: str, load: Load, receipts: dict[str, Receipt]) -> tuple[str,
     return _mappings(links)
 
 
-def _lack(name: str, load: Load) -> str:
-    problem = closure.walk(name, load).problems[0]
-    return f"not put in place, as it is not whole: {problem.name}: {problem.reason}"
+def _waits(name: str, load: Load, pending: set[str]) -> Receipt:
+    problems = closure.walk(name, load).problems
+    outcome = Outcome.PENDING if pending.issuperset(one.name for one in problems) else Outcome.FAILED
+    lacks = "; ".join(f"{one.name}: {one.reason}" for one in problems[:1])
+    return Receipt(name, outcome, reason=f"not put in place, as it is not whole: {lacks}")
 
 
 def _mappings(links: Links) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ def job_log(path: str) -> Iterator[None]:
     except CacheError as error:
         _stop(error)
     except OSError as error:  # the state's own disk is full, say: nothing that a job could write down
-        _stop(disk_error(error, Path(error.filename or path)))
+        # The second name, where there is one, is what a rename or a link would have made.
+        _stop(disk_error(error, Path(error.filename2 or error.filename or path)))
 
 
 class Progress:

@@ -1,5 +1,6 @@
 """What a run says: short, and only what is new; from cron, silence means that all is well."""
 
+import re
 import sys
 
 from crdscache.cache.commit import Summary
@@ -20,6 +21,8 @@ def end_by(summary: Summary) -> None:
 
 def is_news(result: Result, before: Record | None) -> bool:
     """Tell whether a run that nobody watches has something to say."""
+    if result.waits_for and (before is None or before.waits_since is None):
+        return True
     if result.status == Status.OK:
         return result.did_something or (before is not None and before.result.status != Status.OK)
     if before is None or before.failures_told is None or _what_failed(result) != _what_failed(before.result):
@@ -28,7 +31,8 @@ def is_news(result: Result, before: Record | None) -> bool:
 
 
 def _what_failed(result: Result) -> tuple[object, ...]:
-    return result.status, result.message, tuple(sorted(problem.name for problem in result.failures))
+    message = re.sub(r"\d+", "", result.message)  # times and free bytes differ in each run, and are no news
+    return result.status, message, tuple(sorted(problem.name for problem in result.failures))
 
 
 def lines(observatory: str, result: Result, before: Record | None) -> tuple[list[str], list[str]]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import yaml
@@ -133,7 +134,7 @@ def _told(settings: Resolved, environ: Mapping[str, str]) -> Resolved:
 
 def _observatory(root: object, url: object) -> tuple[str | None, str]:
     for observatory in names.OBSERVATORIES:
-        if isinstance(url, str) and observatory in url.rsplit("@")[-1].partition("//")[2].partition("/")[0]:
+        if isinstance(url, str) and observatory in _host(url):
             return observatory, "the server's name"
     if isinstance(root, str):
         stamps = [
@@ -142,6 +143,13 @@ def _observatory(root: object, url: object) -> tuple[str | None, str]:
         if len(stamps) == 1:
             return stamps[0], "the cache"
     return None, ""
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _server_url(root: object, observatory: str) -> Setting:

@@ -6,9 +6,11 @@ The commands hand both over: the settings in a file that holds the key `run_id`,
 import atexit
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+import yaml
 
 from crdscache.cache import identity, locks
 from crdscache.errors import CacheError, LockedError, SettingsError
@@ -23,31 +25,30 @@ class _ConfigSettings(Protocol):
     overwrite_config: Mapping[str, Any] | None
 
 
-class _DagSettings(Protocol):
-    targets: Iterable[object] | None
-
-
 class Workflow(Protocol):
     """What we use of Snakemake's `workflow`."""
 
     config_settings: _ConfigSettings
-    dag_settings: _DagSettings | None
 
 
-def run_settings(workflow: Workflow) -> dict[str, Any]:
+def run_settings(workflow: Workflow, words: Sequence[str]) -> dict[str, Any]:
     """Put together the settings of a run, and tell it by an id.
 
-    What the command line of snakemake gives is complete where one of our commands started it. The target
-    `init` sets a cache up.
+    The configuration on the command line of snakemake is complete where one of our commands started it.
+
+    Parameters
+    ----------
+    words
+        The command line: Snakemake does not know its own targets yet when it reads the Snakefile. `init` sets
+        a cache up.
     """
     overrides = workflow.config_settings.overwrite_config
-    targets = workflow.dag_settings.targets if workflow.dag_settings else None  # None when it only lints
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for the jobs
     if overrides and "run_id" in overrides:
         return dict(overrides)
     _refuse_literal_directory()
-    by_hand = {key: Setting(value, "--config") for key, value in (overrides or {}).items()}
     try:
+        by_hand = {key: Setting(_read(value), "--config") for key, value in (overrides or {}).items()}
         resolved = settings.resolve(by_hand, settings.environment())
         values = {key: setting.value for key, setting in resolved.items()}
         cache = settings.typed(values).cache
@@ -56,10 +57,19 @@ def run_settings(workflow: Workflow) -> dict[str, Any]:
             raise SettingsError(message)
     except CacheError as error:
         raise SystemExit(str(error)) from None
-    set_up = "init" in set(targets or ())
+    set_up = "init" in words
     if set_up:
         values = settings.for_set_up(values)
     return values | {"run_id": runs.new_id(), "set_up": set_up, "on_terminal": False}
+
+
+def _read(value: object) -> object:
+    """Read a value as our commands do: snakemake leaves `true` a word."""
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError as error:
+        message = f"--config: {value!r} has no readable value"
+        raise SettingsError(message) from error
 
 
 def _refuse_literal_directory() -> None:

@@ -432,7 +432,8 @@ def test_summary_names_each_file_once_with_its_first_reason_and_adds_up(tmp_path
     ]
     switch = Switch(FORMER, FORMER, LATEST, ("f",))
 
-    summary = commit.summarise("id", switch, receipts, [Problem("f", "second"), Problem("g", "why")])
+    problems = [Problem("f", "second"), Problem("e", "not here"), Problem("g", "why")]
+    summary = commit.summarise("id", switch, receipts, problems, n_kept=3)
     commit.save(tmp_path / "commit.json", summary)
 
     assert summary == Summary(
@@ -440,7 +441,7 @@ def test_summary_names_each_file_once_with_its_first_reason_and_adds_up(tmp_path
         switch,
         (Problem("f", "first"), Problem("g", "why")),
         ("d", "e"),
-        {"fetched": 2, "kept": 1, "pending": 2, "failed": 1},
+        {"fetched": 2, "kept": 4, "pending": 2, "failed": 1},
         {"fetched": 15, "kept": 7, "pending": 0, "failed": 0},
     )
     assert commit.load(tmp_path / "commit.json") == summary

@@ -194,7 +194,7 @@ def test_D10_root_or_branch_behind_a_link_is_read_and_written_through_it(
     scope = plan.Scope((FORMER,), FORMER, fetch=True, check=False, source="")
     drawn = plan.draw_up(disk, scope, ALL)
     (cache.references / ".x.fits.0123abcd.crdstmp").touch()
-    plan.sweep(disk, drawn.rows)
+    plan.sweep(disk, drawn.rows, scope)
 
     assert {row.action for row in drawn.rows} == {Action.KEEP}
     assert (place.is_symlink(), place.readlink()) == (True, elsewhere)

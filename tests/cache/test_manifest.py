@@ -78,7 +78,7 @@ def test_mappings_of_all_contexts_are_listed_once_and_those_of_the_default_are_m
 
 
 def test_S18_reference_of_two_instruments_or_of_none_is_placed_by_its_name_or_else_by_the_rmap(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     disk = little(tmp_path, mode=Mode.INSTRUMENT)
     one, two = (closure.walk(name, disk.load) for name in ("hst_1.pmap", "hst_2.pmap"))
@@ -94,6 +94,8 @@ def test_S18_reference_of_two_instruments_or_of_none_is_placed_by_its_name_or_el
         row(disk, "odd.fits", "wfc3/darkfile", wfc3, is_held=False),
         row(disk, "shared.fits", "acs/darkfile", acs, is_held=True),
     ]
+    warned = [record.args[0] for record in caplog.records if isinstance(record.args, tuple)]
+    assert warned == ["g.r3d", "g.r3h", "odd.fits", "shared.fits"]
 
 
 @pytest.mark.parametrize(

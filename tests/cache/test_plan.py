@@ -264,8 +264,8 @@ def test_D17_own_temporaries_that_no_plan_wants_are_removed_and_nothing_else(dis
         path.touch()
     drawn = plan.draw_up(disk, FETCH, ALL)
 
-    found = plan.leftovers(disk, drawn.rows)
-    plan.sweep(disk, drawn.rows)
+    found = plan.leftovers(disk, drawn.rows, FETCH)
+    plan.sweep(disk, drawn.rows, FETCH)
 
     assert found == sorted(dead)
     assert listing(cache.root).keys() == before | set(map(str, wanted))
@@ -279,7 +279,16 @@ def test_part_of_a_file_that_is_still_to_come_is_kept(disk: Disk, action: Action
     drawn = plan.draw_up(disk, FETCH, NONE)
     rows = tuple(replace(row, action=action) if row.action is Action.FETCH else row for row in drawn.rows)
 
-    assert plan.leftovers(disk, rows) == []
+    assert plan.leftovers(disk, rows, FETCH) == []
+
+
+def test_run_that_fetches_no_references_leaves_their_parts(disk: Disk) -> None:
+    """A crontab may have runs of both kinds: what one has begun is not for the other to drop."""
+    (disk.cache.references / ".x.fits.0123456789ab.part").touch()
+    scope = replace(FETCH, fetch=False)
+    drawn = plan.draw_up(disk, scope, NONE)
+
+    assert plan.leftovers(disk, drawn.rows, scope) == []
 
 
 def test_cache_without_directories_has_no_leftovers(tmp_path: Path, disk: Disk) -> None:
@@ -288,4 +297,4 @@ def test_cache_without_directories_has_no_leftovers(tmp_path: Path, disk: Disk) 
         cache=replace(disk.cache, mappings=tmp_path / "a", references=tmp_path / "b", config=tmp_path / "c"),
     )
 
-    assert plan.leftovers(bare, []) == []
+    assert plan.leftovers(bare, [], FETCH) == []

@@ -161,7 +161,7 @@ def test_D10_root_and_branches_may_be_links_and_stay_links(whole_cache: Cache, s
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_D26_a_root_that_is_not_mounted_is_not_filled(is_there: bool, no_cache: Cache) -> None:
+def test_D26_a_root_that_is_not_mounted_is_not_filled(no_cache: Cache, *, is_there: bool) -> None:
     if is_there:
         no_cache.root.mkdir()
     before = listing(no_cache.home)

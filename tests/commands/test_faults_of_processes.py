@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import pytest
 
 from demo import faults
 from demo.server import Server
-from tests.caches import CHECKOUT, FORMER, LATEST, Cache, Done, finish, listing, proper, start, wait_until
+from tests.caches import CHECKOUT, LATEST, Cache, Done, finish, listing, start, wait_until
 from tests.invariants import check_invariants
 from tests.locking import writer_lock
 

@@ -15,13 +15,18 @@ def test_a_signal_becomes_an_exception_once_and_a_second_one_does_not_cut_the_ti
     before = {each: signal.getsignal(each) for each in signals._NUMBERS}
     tidied = False
 
-    with pytest.raises(signals.Stopped, match=number.name) as stopped, signals.raising():
-        try:
-            os.kill(os.getpid(), number)
-        finally:
-            for each in signals._NUMBERS:
-                os.kill(os.getpid(), each)
-            tidied = True
+    def work() -> None:
+        nonlocal tidied
+        with signals.raising():
+            try:
+                os.kill(os.getpid(), number)
+            finally:
+                for each in signals._NUMBERS:
+                    os.kill(os.getpid(), each)
+                tidied = True
+
+    with pytest.raises(signals.Stopped, match=number.name) as stopped:
+        work()
 
     assert (stopped.value.number, tidied) == (number, True)
     assert {each: signal.getsignal(each) for each in signals._NUMBERS} == before

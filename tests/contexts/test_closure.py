@@ -214,7 +214,7 @@ def test_references_are_placed_by_their_names_else_by_the_mapping_that_names_the
     found = closure.references(["c.rmap", "b.rmap", "a.rmap", "b.rmap"], mappings.__getitem__)
 
     assert list(found.values()) == [
-        ReferenceUse("2018_super_bia.fits", "acs", "darkfile"),
+        ReferenceUse("2018_super_bia.fits", "acs", "darkfile", is_doubtful=True),
         ReferenceUse("x1234567i_flt.fits", "wfc3", "flatfile"),
         ReferenceUse("x1234567u.r0d", "wfpc2", "maskfile"),
         ReferenceUse("x1234567u.r0h", "wfpc2", "maskfile"),

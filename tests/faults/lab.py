@@ -1,4 +1,4 @@
-"""The stages of a cache's life, each to be disturbed as a test likes, and compared with an undisturbed one."""
+"""The stages of a cache's life, each to be disturbed at will, and compared with an undisturbed one."""
 
 import ast
 import hashlib

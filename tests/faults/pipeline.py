@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,11 +23,11 @@ from crdscache.cache.layout import Layout
 from crdscache.commands import cron_sync, preview, remote_cache_init, writer  # noqa: F401 -- imported before the fork
 from crdscache.workflow import joblog, launch, live  # noqa: F401
 from crdscache.workflow.launch import End, Start
+from crdscache.workflow.settings import CHECKOUT
 
 _COMMANDS = {"cron_sync": cron_sync.main, "remote_cache_init": remote_cache_init.main}
-_CRASHED = 70
 
-# As rules/ has them: for each step its inputs and outputs, named. A list is of all shards, `{shard}` one job each.
+# As rules/ has them: for each step its inputs and outputs, named. A list is of all shards, `{shard}` of one.
 _ANSWER = {"info": "server_info.json", "contexts": "contexts.json", "catalogue": "catalogue.tsv"}
 Files = dict[str, "str | list[str]"]
 _STEPS: list[tuple[str, Files, Files]] = [
@@ -49,6 +50,16 @@ _STEPS: list[tuple[str, Files, Files]] = [
         {"summary": "commit.json"},
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One run."""
+
+    line: list[str]  # command and options
+    environ: dict[str, str]
+    output: str  # file for both streams
+    seed: int  # runs of one seed give their temporaries the same names
 
 
 def run_scripts(start: Start, cache: Layout, _lock: int, log: Path, _tell: object) -> End:
@@ -98,23 +109,26 @@ def _job(name: str, values: Mapping[str, object], state: Path, inputs: Files, ou
         input=SimpleNamespace(**inputs),
         output=SimpleNamespace(**outputs),
     )
-    runpy.run_path(str(launch.CHECKOUT / "scripts" / f"{name}.py"), init_globals={"snakemake": known})
+    runpy.run_path(str(CHECKOUT / "scripts" / f"{name}.py"), init_globals={"snakemake": known})
 
 
-def _run(order: Mapping[str, object]) -> int:
-    """Run one command as `order` says; never returns to the loop."""
+def _run(order: Order) -> int:
+    """Run one command in this process, which does nothing else after."""
     os.environ.clear()
-    os.environ.update(order["environ"])  # type: ignore[call-overload]
-    output = os.open(str(order["output"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.environ.update(order.environ)
+    output = os.open(order.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    tokens = random.Random(order.seed)
+
+    def token(n_bytes: int) -> str:
+        return tokens.randbytes(n_bytes).hex()
+
     launch.run = run_scripts  # type: ignore[assignment]
-    # Temporaries that have the same names when a run is repeated: a trace tells where to strike the next time.
-    tokens = random.Random(str(order["seed"]))
-    publish.token_hex = lambda n: tokens.randbytes(n).hex()
+    # Temporaries have the same names when a run is repeated: a trace tells where to strike the next one.
+    publish.token_hex = token  # type: ignore[attr-defined, assignment]
     os.kill(os.getpid(), signal.SIGSTOP)  # until somebody looks on, or lets us go
-    command, *words = order["line"]  # type: ignore[misc]
-    return _COMMANDS[command](words)
+    return _COMMANDS[order.line[0]](order.line[1:])
 
 
 def serve() -> None:
@@ -122,19 +136,10 @@ def serve() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            status = _CRASHED
-            try:
-                status = _run(json.loads(line))
-            finally:
-                sys.stdout.flush()
-                if status == _CRASHED:
-                    sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
-                os._exit(status)
+            sys.exit(_run(Order(**json.loads(line))))
         os.waitpid(child, os.WUNTRACED)
-        sys.stdout.write(f"{child}\n")
-        sys.stdout.flush()
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
-        sys.stdout.flush()
+        print(child, flush=True)  # noqa: T201
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

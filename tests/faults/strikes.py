@@ -1,7 +1,7 @@
 """Strikes a run before any one of its system calls that change something below a root; needs strace.
 
-A run is traced once. Each call that changed something is a point: its number among the calls of its kind, in its
-thread, that name its path. By that strace finds it again, whatever the other threads do meanwhile.
+A run is traced once. Each call that changed something is a point: its number among the calls of its kind, in
+its thread, that name its path. By that strace finds it again, whatever the other threads do meanwhile.
 """
 
 import json
@@ -13,11 +13,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from tests.caches import CHECKOUT, Done
+from tests.faults.pipeline import Order
 
 KILL = "signal=SIGKILL"
 NO_SPACE = "error=ENOSPC"
@@ -28,7 +29,7 @@ _CALLS = (
     "fchmod,fchmodat,chown,fchown,fchownat,utimensat,flock"
 )
 _LINE = re.compile(r"(\d+) +(\w+)\((.*)")
-_PATH = re.compile(r'<(/[^>]*)>|"(/[^"]*)"')
+_PATH = re.compile(r'\d<([^>]*)>|"([^"]*)"')
 _REFUSED = re.compile(r"\) += -1 E")
 _LOGS = "/logs/"  # their bytes, and even their names, differ from run to run
 
@@ -38,7 +39,7 @@ class Point:
     """One system call of a run, as strace can be told to find it."""
 
     call: str
-    path: str
+    path: str  # of a rename, the former name
     number: int  # the first is 1
 
     @property
@@ -73,11 +74,10 @@ class Runs:
 
         Parameters
         ----------
-        seed : runs of one seed give their temporaries the same names
         strace : words for strace, which is to look on; none: nobody does
         """
-        order = {"line": list(line), "environ": dict(environ), "seed": seed, "output": str(self._output)}
-        self._process.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
+        order = Order(list(line), dict(environ), str(self._output), seed)
+        self._process.stdin.write(json.dumps(asdict(order)) + "\n")  # type: ignore[union-attr]
         self._process.stdin.flush()  # type: ignore[union-attr]
         child = self._read()
         with _watched(child, strace):
@@ -123,11 +123,14 @@ def _points(trace: str, root: Path) -> Iterator[Point]:
     counts: Counter[tuple[str, str, str]] = Counter()
     seen: set[Point] = set()
     for thread, call, rest in _LINE.findall(trace):
-        paths = [path for pair in _PATH.findall(rest) for path in pair if path.startswith(str(root))]
-        counts.update((thread, call, path) for path in set(paths))
-        if not paths or _LOGS in paths[-1] or not _changes(call, rest):
+        paths = [path for pair in _PATH.findall(rest) for path in pair if path]
+        if not any(path.startswith(str(root)) and _LOGS not in path for path in paths):
             continue
-        point = Point(call, paths[-1], counts[thread, call, paths[-1]])
+        path = paths[-1 if call == "symlink" else 0]  # strace looks at no other
+        counts[thread, call, path] += 1
+        if not _changes(call, rest):
+            continue
+        point = Point(call, path, counts[thread, call, path])
         assert point not in seen, f"{point} is in two threads: it cannot be told apart"
         seen.add(point)
         yield point

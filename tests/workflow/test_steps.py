@@ -75,7 +75,7 @@ def test_the_disk_reads_rules_from_the_cache_and_remembers_what_they_name(
     assert disk.lacks(FORMER, identity.NONE, frozenset()) == []
 
 
-def test_only_files_that_are_to_be_fetched_are_asked_for(demo_root: Path) -> None:
+def test_only_files_that_are_to_be_fetched_are_asked_for() -> None:
     asked: list[Sequence[str]] = []
 
     def states(names: Sequence[str]) -> Mapping[str, str]:
