@@ -139,7 +139,7 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 60) -> None:
 
 def listing(*places: Path) -> dict[str, tuple[int, ...]]:
     """Map each path below some places to all that a write would change."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for place in places:
         for directory, folders, files in os.walk(place):
             for path in (Path(directory), *(Path(directory, name) for name in (*folders, *files))):

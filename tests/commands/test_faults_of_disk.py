@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -49,12 +49,10 @@ def read_only(place: Path) -> Iterator[None]:
 def fill(directory: Path) -> Path:
     """Write a file until the disk is full."""
     filler = directory / "filler"
-    with filler.open("wb", buffering=0) as stream:
-        try:
-            while stream.write(b"x" * 4096):
-                pass
-        except OSError:
-            return filler
+    with filler.open("wb", buffering=0) as stream, suppress(OSError):
+        while stream.write(b"x" * 4096):
+            pass
+    return filler
 
 
 def test_D01_a_disk_that_fills_up_in_a_download_stops_the_run_and_keeps_what_is_whole(

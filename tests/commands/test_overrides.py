@@ -67,9 +67,7 @@ def test_a_word_that_sets_nothing_is_refused_by_name(word: str) -> None:
 
 def test_a_new_address_of_the_server_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[argparse.Namespace] = []
-    monkeypatch.setattr(
-        "crdscache.commands.writer.WriterRun.main", lambda run: given.append(run.options) or 0
-    )
+    monkeypatch.setattr("crdscache.commands.writer.WriterRun.main", lambda run: given.append(run.options))
 
     remote_cache_init.main(["-rebind", "https://new.name"])
 

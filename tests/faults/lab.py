@@ -3,6 +3,8 @@
 import ast
 import hashlib
 import json
+import os
+import random
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from tests.invariants import check_invariants
 
 # One thread at a time: each run does the same in the same order. In this layout there is more to be made.
 _SITE = f"{QUICK}connections: 1\nlayout: instrument\n"
+_EVERY = 4
 _STAMPS = {"last_refreshed", "last_synced", "updated"}
 _SYNC = ("cron_sync", "--fetch-references")
 # By stage: the command, and the server's default.
@@ -107,6 +110,20 @@ class Lab:
         assert done.status == 0, done
         self.check(is_clean=True)
         assert end_state(self.cache) == self.undisturbed(stage).end
+
+
+def swept(points: list[Point], chunk: int, n_chunks: int) -> list[Point]:
+    """Choose the points of one test: all of the cache proper, one in four of the state.
+
+    With CRDSCACHE_FULL_SWEEP set, all of both.
+    """
+    if not os.environ.get("CRDSCACHE_FULL_SWEEP"):
+        of_state = [point for point in points if "/.crdscache/" in point.path]
+        left_out = {*of_state} - {*of_state[random.Random(len(points)).randrange(_EVERY) :: _EVERY]}
+        points = [point for point in points if point not in left_out]
+    points = points[chunk::n_chunks]
+    print(f"{len(points)} points")  # noqa: T201
+    return points
 
 
 @contextmanager

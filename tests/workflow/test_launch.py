@@ -13,7 +13,7 @@ from crdscache.cache import layout
 from crdscache.cache.layout import Layout
 from crdscache.workflow import launch
 from crdscache.workflow.launch import End, Start
-from tests.caches import wait_until
+from tests.caches import CHECKOUT, wait_until
 
 OUTPUT = """\
 Building DAG of jobs...
@@ -96,25 +96,19 @@ time.sleep(60)
 
     pids = cache.state / "pids"
     before = signal.signal(signal.SIGUSR1, interrupt)
-    threading.Thread(
-        target=lambda: (
-            wait_until(lambda: pids.exists() and " " in pids.read_text()),
-            os.kill(os.getpid(), signal.SIGUSR1),
-        )
-    ).start()
+
+    def stop() -> None:
+        wait_until(lambda: pids.exists() and " " in pids.read_text())
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    threading.Thread(target=stop).start()
     try:
         with (cache.root / "lock").open("w") as lock, pytest.raises(StoppedError):
             launch.run(play(start, code), cache, lock.fileno(), cache.state / "run.log", None)
     finally:
         signal.signal(signal.SIGUSR1, before)
 
-    wait_until(
-        lambda: (
-            not any(
-                Path(f"/proc/{pid}/fd").exists() and is_alive(int(pid)) for pid in pids.read_text().split()
-            )
-        )
-    )
+    wait_until(lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()))
 
 
 def is_alive(pid: int) -> bool:
@@ -148,9 +142,9 @@ def test_the_command_line_names_all_that_a_profile_could_change(cache: Layout) -
     assert words[1:5] == ["-B", "-m", "snakemake", "init"]
     options = dict(zip(words[5::2], words[6::2], strict=True))
     assert options == {
-        "--snakefile": str(launch.CHECKOUT / "Snakefile"),
+        "--snakefile": str(CHECKOUT / "Snakefile"),
         "--directory": str(cache.state),
-        "--workflow-profile": str(launch.CHECKOUT / "profiles" / "default"),
+        "--workflow-profile": str(CHECKOUT / "profiles" / "default"),
         "--configfile": "run.json",
         "--cores": "3",
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from crdscache.cache import locks
 from crdscache.workflow import settings, snakefile
 from tests.caches import Cache
 
@@ -21,7 +22,7 @@ class Overrides:
 class Workflow:
     """Plays Snakemake's own."""
 
-    config_settings: Overrides = field(default_factory=Overrides)
+    config_settings: Any = field(default_factory=Overrides)
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_who_has_the_lock_as_standard_input_works_for_the_writer(
     try:
         with (by_hand.root / "crds.sync.lock").open() as lock:
             os.dup2(lock.fileno(), 0)
-            monkeypatch.setattr(snakefile.locks, "WriterLock", None)  # would be called otherwise
+            monkeypatch.setattr(locks, "WriterLock", None)  # would be called otherwise
 
             snakefile.hold_writer_lock(values)
     finally:
