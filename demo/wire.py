@@ -142,7 +142,7 @@ class Connection(asyncio.BufferedProtocol):
     _steps: Iterator[Step] | None = None
     _is_held_back: bool = False
     _ends_after: bool = False
-    _timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the way out."""
@@ -176,7 +176,8 @@ class Connection(asyncio.BufferedProtocol):
         """Go on."""
         self._is_held_back = False
         if self._timer is None:
-            self._play()
+            # Not from here: asyncio would close a connection twice that is closed in this call.
+            self._timer = self.loop.call_soon(self._play)
 
     def end(self) -> None:
         """Close at once, whatever was still to be sent."""

@@ -44,7 +44,7 @@ class WriterRun:
         except CacheError as error:
             return self._end(Status.FATAL, error)
         except OSError as error:
-            return self._end(Status.FATAL, disk_error(error, Path(error.filename or ".")))
+            return self._end(Status.FATAL, disk_error(error, Path(error.filename2 or error.filename or ".")))
         except signals.Stopped as stop:
             return self._end(128 + stop.number, stop)
 
