@@ -48,6 +48,7 @@ class Scope:
     fetch: bool  # references that are missing
     check: bool  # name references that are missing
     source: str  # base address of what is to be fetched
+    tolerated: frozenset[str] = frozenset()  # references that may be absent
 
 
 def draw_up(disk: Disk, scope: Scope, holdings: Holdings) -> Plan:
@@ -72,11 +73,18 @@ def _decide(row: ManifestRow, size_bytes: int | None, scope: Scope) -> PlanRow:
         return PlanRow(
             row, Action.WRONG, f"{row.path} has {size_bytes} bytes, the catalogue says {row.size_bytes}"
         )
-    if not scope.fetch:
-        return PlanRow(row, Action.MISSING, f"{row.path} is missing")
-    if row.size_bytes is None:
+    return _decide_missing(row, scope)
+
+
+def _decide_missing(row: ManifestRow, scope: Scope) -> PlanRow:
+    is_known = row.size_bytes is not None
+    if scope.fetch and is_known:
+        return PlanRow(row, Action.FETCH, source=scope.source)
+    if row.name in scope.tolerated:
+        return PlanRow(row, Action.PENDING, "it may be absent, by tolerate_missing")
+    if scope.fetch:
         return PlanRow(row, Action.UNKNOWN, "the server's catalogue has no entry for it")
-    return PlanRow(row, Action.FETCH, source=scope.source)
+    return PlanRow(row, Action.MISSING, f"{row.path} is missing")
 
 
 def hold_back(rows: Iterable[PlanRow], states: Mapping[str, str]) -> list[PlanRow]:

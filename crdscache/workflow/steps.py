@@ -31,6 +31,7 @@ def scope(config: Settings, said: Answer) -> Scope:
         config.fetch_references,
         config.check_files,
         said.info.reference_url,
+        config.tolerate_missing,
     )
 
 

@@ -100,6 +100,25 @@ def test_file_that_the_catalogue_does_not_know_is_told_if_it_is_missing(disk: Di
     assert undone(drawn) == {missing: (Action.UNKNOWN, "the server's catalogue has no entry for it", "")}
 
 
+@pytest.mark.parametrize(
+    ("scope", "forgotten", "action"),
+    [(FETCH, [], Action.FETCH), (FETCH, ["8221321au.r3h"], Action.PENDING), (CHECK, [], Action.PENDING)],
+)
+def test_file_that_may_be_absent_is_no_failure_and_is_fetched_where_it_can_be(
+    disk: Disk, scope: Scope, forgotten: list[str], action: Action
+) -> None:
+    name = "8221321au.r3h"
+    (disk.cache.references / name).unlink()
+    for one in forgotten:
+        del disk.catalogue.records[one]
+
+    drawn = plan.draw_up(disk, replace(scope, tolerated=frozenset({name})), ALL)
+
+    assert {row.file.name: row.action for row in drawn.rows if row.action is not Action.KEEP} == {
+        name: action
+    }
+
+
 def test_plan_without_references_lists_the_rules_alone(disk: Disk) -> None:
     drawn = plan.draw_up(disk, RULES_ONLY, ALL)
 
