@@ -7,7 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -55,15 +55,14 @@ class WriterLock:
         self._writer = Writer(socket.gethostname(), os.getpid(), times.now(), command, run_id)
         self._stop = threading.Event()
         self.descriptor = _open(cache.locks / SYNC_LOCK)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, self.descriptor)
             if not filelock.lock_descriptor(self.descriptor, blocking=False):
                 raise LockedError(_busy(self._card))
             self._refuse_other_host()
             self._card.parent.mkdir(parents=True, exist_ok=True)
             publish.write_text(self._card, json.dumps(asdict(self._writer)) + "\n")
-        except BaseException:
-            os.close(self.descriptor)
-            raise
+            undo.pop_all()
         threading.Thread(target=self._keep_touching, name="writer card", daemon=True).start()
 
     def close(self) -> None:

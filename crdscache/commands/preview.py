@@ -14,6 +14,7 @@ from crdscache.cache.answer import Answer
 from crdscache.cache.manifest import Disk
 from crdscache.cache.plan import Plan
 from crdscache.contexts.records import Action, Outcome, Problem, Receipt
+from crdscache.errors import UnreachableError, UnreadableConfigError
 from crdscache.server import fetch, mappings, rpc
 from crdscache.workflow import steps
 from crdscache.workflow.runs import Result, Status
@@ -75,10 +76,24 @@ class Preview:
 
 
 def ask(config: Settings) -> Answer:
-    """Ask the server what there is."""
-    with rpc.RpcClient(config.server_url, config.patience) as server:
-        info = server.server_info(config.cache.observatory)
-    return answer.settle(info, config.wanted, is_first=not serverconfig.exists(config.cache.config))
+    """Ask the server what there is.
+
+    Raises
+    ------
+    UnreachableError
+        No answer; the message names a damaged configuration too, which only an answer would mend.
+    """
+    cache = config.cache
+    try:
+        with rpc.RpcClient(config.server_url, config.patience) as server:
+            info = server.server_info(cache.observatory)
+    except UnreachableError as error:
+        try:
+            serverconfig.read_checked(cache.config, cache.observatory)
+        except UnreadableConfigError as damage:
+            raise UnreachableError(f"{error}; and what was saved is damaged: {damage}") from error
+        raise
+    return answer.settle(info, config.wanted, is_first=not serverconfig.exists(cache.config))
 
 
 def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | None:

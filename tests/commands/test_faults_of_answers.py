@@ -282,5 +282,5 @@ def test_S19_a_damaged_configuration_is_named_where_no_server_can_mend_it(whole_
     checked = whole_cache.run("cache_config", "--check")
 
     assert (done.status, path.read_text()) == (3, "{")
-    assert whole_cache.server.url in done.err
+    assert (whole_cache.server.url in done.err, str(path) in done.err) == (True, True)
     assert (checked.status, str(path) in checked.err) == (1, True)
