@@ -7,6 +7,10 @@ from pathlib import Path
 class CacheError(Exception):
     """Base of all errors that the package raises; the message is for an operator."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Go from one process to another as it is: Python would make it anew, and of its message alone."""
+        return Exception.__new__, (type(self), *self.args), self.__dict__
+
 
 class SettingsError(CacheError):
     """Arguments, environment or settings are wrong: the operator must act; nothing was touched."""
@@ -58,6 +62,26 @@ class MissingMappingError(CacheError):
     def __init__(self, name: str) -> None:
         super().__init__(f"{name}: neither here nor on the server")
         self.name = name
+
+
+class ContextError(CacheError):
+    """A context cannot be worked with: it is not (whole) in the cache, or is being purged."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.name = name
+
+
+class BestrefsError(CacheError):
+    """No type of a data set can be looked up."""
+
+    def __init__(self, client_class: str, reason: str) -> None:
+        super().__init__(reason)
+        self.client_class = client_class  # what the missions' client raises: programs know these names
+
+
+class DatasetError(CacheError):
+    """One data set cannot be read or written; the others go on."""
 
 
 class TransferError(CacheError):

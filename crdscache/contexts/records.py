@@ -96,3 +96,11 @@ class Patience:
     tries: int
     backoff_s: float  # after the first failed try; it doubles, with jitter
     backoff_max_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What some data sets need."""
+
+    references: frozenset[str] | None  # also the data halves of GEIS pairs; None: all that there are
+    problems: tuple[Problem, ...]  # data sets whose references cannot be told

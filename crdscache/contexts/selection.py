@@ -1,8 +1,9 @@
 """Which contexts a run is about."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from crdscache.contexts import names
+from crdscache.contexts import names, times
 from crdscache.contexts.records import Problem
 from crdscache.contexts.serverinfo import ServerInfo
 from crdscache.errors import SettingsError, UnsafeNameError
@@ -12,7 +13,7 @@ from crdscache.errors import SettingsError, UnsafeNameError
 class Wanted:
     """What was asked for; nothing at all means the server's default."""
 
-    contexts: tuple[str, ...] = ()  # names of mappings, or symbolic ones such as hst-latest
+    contexts: tuple[str, ...] = ()  # names of mappings, symbolic ones such as hst-latest, or dates
     all_contexts: bool = False
     last_n: int = 0  # the last so many by name; 0: not asked for
 
@@ -35,13 +36,13 @@ def select(info: ServerInfo, wanted: Wanted) -> Selection:
     Raises
     ------
     SettingsError
-        A name is neither that of a mapping nor a symbolic one that we know.
+        As `resolve`.
     """
     if wanted.last_n < 0:
         raise SettingsError(f"last_n is {wanted.last_n}, must not be negative")
     chosen: set[str] = set()
     problems: list[Problem] = []
-    for name in (_resolve(info, context) for context in wanted.contexts):
+    for name in (resolve(info, context) for context in wanted.contexts):
         if name == info.default_context or info.lists(name):
             chosen.add(name)
         else:
@@ -56,19 +57,51 @@ def select(info: ServerInfo, wanted: Wanted) -> Selection:
     return Selection(tuple(sorted(chosen)), info.default_context in chosen, tuple(problems))
 
 
-def _resolve(info: ServerInfo, context: str) -> str:
-    if names.is_mapping(context):
+def resolve(info: ServerInfo, text: str) -> str:
+    """Find the mapping that is meant by a name, a symbolic name such as hst-latest, or a date.
+
+    A date means the context that was the server's default then. A name stays as it is, whether the server
+    lists it or not: what only an old cache has can be worked with.
+
+    Raises
+    ------
+    SettingsError
+        The text is none of these, or the server tells nothing about it.
+
+    Source: docs/protocol.md, "Selecting contexts".
+    """
+    if names.is_mapping(text):
         try:
-            return names.require_safe(context)
+            return names.require_safe(text)
         except UnsafeNameError as error:
-            raise SettingsError(f"contexts: {error}") from error
+            raise SettingsError(f"context: {error}") from error
     symbolic = {
         "operational": info.default_context,
         "latest": info.default_context,
         "edit": info.edit_context,
+        "versions": info.versions_context,
     }
-    word = context.removeprefix(f"{info.observatory}-")
+    word = text.removeprefix(f"{info.observatory}-")
+    moment = times.parse(word)
+    if moment is not None:
+        return _default_at(info, moment)
     if word not in symbolic:
         forms = ", ".join(f"{info.observatory}-{each}" for each in symbolic)
-        raise SettingsError(f"contexts: {context!r:.80} is no name of a mapping and none of {forms}")
-    return symbolic[word]
+        raise SettingsError(
+            f"context {text!r:.80}: expected the name of a mapping, one of {forms}, "
+            "or a date YYYY-MM-DD[THH:MM:SS[.f]]"
+        )
+    context = symbolic[word]
+    if context is None:
+        raise SettingsError(f"context {text!r}: the server names none")
+    return context
+
+
+def _default_at(info: ServerInfo, moment: datetime) -> str:
+    # Of two eras with one start the first of the list is the newer.
+    era = max((era for era in info.history if era.start <= moment), key=lambda era: era.start, default=None)
+    if era is not None:
+        return era.context
+    first = min(info.history, key=lambda era: era.start, default=None)
+    known = "is empty" if first is None else f"begins at {first.start:{times.FORM}} with {first.context}"
+    raise SettingsError(f"context of {moment:{times.FORM}}: the server's history {known}")

@@ -10,9 +10,10 @@ import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import urlsplit
 
-from crdscache.contexts import names
+from crdscache.contexts import names, times
 from crdscache.contexts.records import Problem
 from crdscache.errors import NotACacheError, ServerError, UnsafeNameError
 
@@ -20,13 +21,14 @@ MAX_UNWRAPPED_BYTES = 512 * 1024**2
 _WRAPPED_KEYS = {"crds_encoded", "crds_payload"}
 _GZIP = 16 + zlib.MAX_WBITS
 _MAX_TEXT = 1000
+_HEADERS_PER_RPC = 500  # where the server does not say
 
 
 @dataclass(frozen=True, slots=True)
 class Era:
     """A time in which one context was the server's default."""
 
-    start: str  # ISO date and time with a blank between, UTC
+    start: datetime  # UTC
     context: str
     reason: str  # cut, and free of control characters
 
@@ -47,7 +49,14 @@ class ServerInfo:
         repr=False
     )  # the catalogue, not wrapped, not checked; None where it must be asked for
     raw: dict[str, object] = field(repr=False)  # as it came, to be saved
+    versions_context: str | None = None  # the one by which versions of calibration software are looked up
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def max_headers_per_rpc(self) -> int:
+        """How many data sets may be asked for at a time."""
+        limit = self.raw.get("max_headers_per_rpc")
+        return limit if isinstance(limit, int) and limit > 0 else _HEADERS_PER_RPC
 
     def lists(self, name: str) -> bool:
         """Tell whether the server knows a mapping."""
@@ -117,7 +126,7 @@ def parse_server_info(raw: object, observatory: str) -> ServerInfo:
     return ServerInfo(
         observatory=observatory,
         default_context=default,
-        edit_context=_edit_context(raw.get("edit_context"), problems) or default,
+        edit_context=_other_context(raw, "edit_context", problems) or default,
         mappings=mappings,
         bad_files=_bad_files(raw.get("bad_files_list"), problems),
         history=_history(raw.get("context_history"), problems),
@@ -125,6 +134,7 @@ def parse_server_info(raw: object, observatory: str) -> ServerInfo:
         reference_url=_base_url(raw, "reference_url", observatory),
         metadata=unwrap(raw.get("download_metadata")),
         raw=raw,
+        versions_context=_other_context(raw, "versions_context", problems),
         problems=tuple(problems),
     )
 
@@ -161,12 +171,13 @@ def _is_context(value: str) -> bool:
         return False
 
 
-def _edit_context(value: object, problems: list[Problem]) -> str | None:
+def _other_context(raw: dict[str, object], key: str, problems: list[Problem]) -> str | None:
+    value = raw.get(key)
     if not value:
         return None
     if isinstance(value, str) and _is_context(value):
         return value
-    problems.append(Problem(names.printable(value), "it is given as edit_context, but is no context"))
+    problems.append(Problem(names.printable(value), f"it is given as {key}, but is no context"))
     return None
 
 
@@ -208,8 +219,10 @@ def _history(value: object, problems: list[Problem]) -> tuple[Era, ...]:
     eras = []
     for number, row in enumerate(value):
         match row:
-            case [str(start), str(context), str(reason)] if _is_context(context):
-                eras.append(Era(_printable(start), context, _printable(reason)))
+            case [str(text), str(context), str(reason)] if _is_context(context) and (
+                start := times.parse(text)
+            ):
+                eras.append(Era(start, context, _printable(reason)))
             case _:
                 problems.append(Problem("context_history", f"row {number} is no era"))
     return tuple(eras)

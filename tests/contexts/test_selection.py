@@ -1,23 +1,33 @@
+from dataclasses import replace
+from datetime import datetime
+
 import pytest
 
 from crdscache.contexts.records import Problem
-from crdscache.contexts.selection import Selection, Wanted, select
-from crdscache.contexts.serverinfo import ServerInfo
+from crdscache.contexts.selection import Selection, Wanted, resolve, select
+from crdscache.contexts.serverinfo import Era, ServerInfo
 from crdscache.errors import SettingsError
 
 DEFAULT, EDIT = "hst_0003.pmap", "hst_0005.pmap"
 PMAPS = ("hst.pmap", "hst_0001.pmap", "hst_0002.pmap", DEFAULT, "hst_0004.pmap", EDIT)
+HISTORY = (
+    ("2020-11-06 16:42:44.900518", DEFAULT),
+    ("2020-11-06 15:44:30", "hst_0001.pmap"),
+    ("2020-10-28 16:31:53.824737", "hst_0002.pmap"),
+    ("2019-01-01 00:00:00", "hst_0001.pmap"),
+)
 INFO = ServerInfo(
     observatory="hst",
     default_context=DEFAULT,
     edit_context=EDIT,
     mappings=tuple(sorted([*PMAPS, "hst_acs_0001.imap", "hst_acs_darkfile_0001.rmap"])),
     bad_files=frozenset(),
-    history=(),
+    history=tuple(Era(datetime.fromisoformat(f"{start}+00:00"), context, "") for start, context in HISTORY),
     mapping_url="http://localhost/mappings/",
     reference_url="http://localhost/references/",
     metadata={"hst_0009.pmap": {}},
     raw={},
+    versions_context="hst_0004.pmap",
 )
 
 
@@ -40,6 +50,9 @@ def test_explicit_names_are_sorted_and_do_not_bring_the_default() -> None:
         ("operational", DEFAULT),
         ("latest", DEFAULT),
         ("edit", EDIT),
+        ("hst-versions", "hst_0004.pmap"),
+        ("2020-11-06", "hst_0002.pmap"),
+        ("hst-2020-12-01T00:00:00", DEFAULT),
     ],
 )
 def test_symbolic_name_is_resolved(symbolic: str, context: str) -> None:
@@ -47,14 +60,31 @@ def test_symbolic_name_is_resolved(symbolic: str, context: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["jwst-latest", "hst-hst-latest", "hst-2020-01-01", "", "hst_0001", "x.fits", "LATEST"]
+    "name",
+    [
+        "jwst-latest",
+        "hst-hst-latest",
+        "hst-acs-darkfile-edit",
+        "hst-build",
+        "",
+        "hst_0001",
+        "x.fits",
+        "LATEST",
+        "2020",
+        "2020-02-30",
+        "2020-01-01T12:00",
+        "2020-01-01T12:00:00Z",
+        "jwst-2020-01-01",
+        "hst_2020-01-01",
+    ],
 )
-def test_other_symbolic_names_are_refused_with_the_known_ones(name: str) -> None:
+def test_what_is_no_name_no_symbolic_name_and_no_date_is_refused_with_what_is_allowed(name: str) -> None:
     with pytest.raises(SettingsError) as caught:
         select(INFO, Wanted(contexts=(name,)))
 
     assert str(caught.value) == (
-        f"contexts: {name!r} is no name of a mapping and none of hst-operational, hst-latest, hst-edit"
+        f"context {name!r}: expected the name of a mapping, one of hst-operational, hst-latest, hst-edit, "
+        "hst-versions, or a date YYYY-MM-DD[THH:MM:SS[.f]]"
     )
 
 
@@ -104,3 +134,56 @@ def test_explicit_names_are_added_to_the_last_ones() -> None:
 def test_negative_count_is_refused() -> None:
     with pytest.raises(SettingsError, match="last_n is -1"):
         select(INFO, Wanted(last_n=-1))
+
+
+@pytest.mark.parametrize(
+    ("date", "context"),
+    [
+        ("2030-01-01", DEFAULT),
+        ("hst-2030-01-01", DEFAULT),
+        ("2020-11-06T16:42:44.900518", DEFAULT),
+        ("2020-11-06 16:42:44.900518", DEFAULT),
+        ("2020-11-06T16:42:45", DEFAULT),
+        ("2020-11-06T16:42:44.900517", "hst_0001.pmap"),
+        ("2020-11-06T16:42:44.9", "hst_0001.pmap"),
+        ("2020-11-06T16:42:44", "hst_0001.pmap"),
+        ("2020-11-06T15:44:30.000000", "hst_0001.pmap"),
+        ("hst-2020-11-06 15:44:29.999999", "hst_0002.pmap"),
+        ("2020-11-06", "hst_0002.pmap"),
+        ("2019-01-01", "hst_0001.pmap"),
+    ],
+)
+@pytest.mark.parametrize("history", [INFO.history, INFO.history[::-1]])
+def test_date_is_the_default_context_of_that_time(date: str, context: str, history: tuple[Era, ...]) -> None:
+    """As text a start with microseconds is no measure for one without."""
+    assert resolve(replace(INFO, history=history), date) == context
+
+
+def test_of_two_eras_with_one_start_the_first_in_the_history_counts() -> None:
+    start = INFO.history[0].start
+    both = replace(INFO, history=(Era(start, "hst_0002.pmap", ""), Era(start, "hst_0001.pmap", "")))
+
+    assert resolve(both, "2030-01-01") == "hst_0002.pmap"
+
+
+@pytest.mark.parametrize("date", ["2018-12-31T23:59:59.999999", "hst-2013-01-01"])
+def test_date_before_the_history_is_refused_with_its_begin(date: str) -> None:
+    with pytest.raises(
+        SettingsError, match="the server's history begins at 2019-01-01 00:00:00 with hst_0001"
+    ):
+        resolve(INFO, date)
+
+
+def test_date_without_a_history_is_refused() -> None:
+    with pytest.raises(SettingsError, match="context of 2020-01-01 00:00:00: the server's history is empty"):
+        resolve(replace(INFO, history=()), "2020-01-01")
+
+
+def test_symbolic_name_for_which_the_server_has_none_is_refused() -> None:
+    with pytest.raises(SettingsError, match="context 'hst-versions': the server names none"):
+        resolve(replace(INFO, versions_context=None), "hst-versions")
+
+
+def test_reader_may_name_what_the_server_does_not_list() -> None:
+    """An old context may still be cached."""
+    assert resolve(INFO, "hst_0100.pmap") == "hst_0100.pmap"

@@ -2,6 +2,7 @@ import ast
 import base64
 import gzip
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from crdscache.contexts.records import Problem
 from crdscache.contexts.serverinfo import Era, ServerInfo, parse_server_info, unwrap
 from crdscache.errors import NotACacheError, ServerError
 
+START = datetime(2020, 1, 2, tzinfo=UTC)
 CATALOGUE = {"hst_0002.pmap": {"size": "1", "sha1sum": ""}}
 
 
@@ -48,7 +50,7 @@ def test_the_answer_is_checked_and_kept_as_it_came() -> None:
         edit_context="hst_0003.pmap",
         mappings=("hst_0001.pmap", "hst_0002.pmap", "hst_acs_0001.imap"),
         bad_files=frozenset({"x1234567j_drk.fits"}),
-        history=(Era("2020-01-02 00:00:00", "hst_0002.pmap", "why"),),
+        history=(Era(START, "hst_0002.pmap", "why"),),
         mapping_url="http://localhost/mappings/",
         reference_url="https://localhost:8000/references/",
         metadata=CATALOGUE,
@@ -98,6 +100,27 @@ def test_newer_name_of_the_default_context_is_preferred() -> None:
     assert parse_server_info(answer(latest_context=""), "hst").default_context == "hst_0002.pmap"
 
 
+def test_start_of_an_era_may_have_microseconds() -> None:
+    """In roman they have, in the others not."""
+    rows = [["2020-11-06 16:42:44.900518", "hst_0002.pmap", ""], ["2020-11-06 16:42:44", "hst_0001.pmap", ""]]
+
+    starts = [era.start for era in parse_server_info(answer(context_history=rows), "hst").history]
+
+    assert starts == [
+        datetime(2020, 11, 6, 16, 42, 44, 900518, tzinfo=UTC),
+        datetime(2020, 11, 6, 16, 42, 44, tzinfo=UTC),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("hst_0001.pmap", "hst_0001.pmap"), ("", None), (None, None)]
+)
+def test_context_for_versions_may_be_none(value: object, expected: str | None) -> None:
+    info = parse_server_info(answer(versions_context=value), "hst")
+
+    assert (info.versions_context, info.problems) == (expected, ())
+
+
 @pytest.mark.parametrize(
     "value", ["../x.pmap", "hst_acs_0001.imap", "hst-latest", "N/A", 7, ["hst_0001.pmap"]]
 )
@@ -127,7 +150,14 @@ def test_S07_names_that_make_no_sense_are_left_out_and_told() -> None:
         mappings=["hst_0002.pmap", "data/hst.pmap", 7, "x.fits", "hst_0002.pmap"],
         bad_files_list=["a.fits", "../b.fits"],
         edit_context="/hst.pmap",
-        context_history=[["2020", "hst_0001.pmap", "ok"], ["2020", "x y", "no"], "text", ["2020"]],
+        versions_context="hst-versions",
+        context_history=[
+            ["2020-01-02", "hst_0001.pmap", "ok"],
+            ["2020-01-02", "x y", "no"],
+            ["once", "hst_0001.pmap", "no"],
+            "text",
+            ["2020-01-02"],
+        ],
     )
 
     info = parse_server_info(raw, "hst")
@@ -135,7 +165,8 @@ def test_S07_names_that_make_no_sense_are_left_out_and_told() -> None:
     assert info.mappings == ("hst_0002.pmap",)
     assert info.bad_files == {"a.fits"}
     assert info.edit_context == "hst_0002.pmap"
-    assert info.history == (Era("2020", "hst_0001.pmap", "ok"),)
+    assert info.versions_context is None
+    assert info.history == (Era(START, "hst_0001.pmap", "ok"),)
     assert [problem.name for problem in info.problems] == [
         "'data/hst.pmap'",
         "7",
@@ -145,6 +176,8 @@ def test_S07_names_that_make_no_sense_are_left_out_and_told() -> None:
         "context_history",
         "context_history",
         "context_history",
+        "context_history",
+        "hst-versions",
     ]
 
 
@@ -168,13 +201,16 @@ def test_S04_answer_that_is_no_table_is_refused(raw: object) -> None:
 
 
 def test_S22_reasons_in_the_history_are_made_printable_and_cut() -> None:
-    rows = [["2020", "hst_0001.pmap", "a\r\nSubject: b\x1b[31m\0"], ["2019", "hst_0002.pmap", "x" * 10**6]]
+    rows = [
+        ["2020-01-02", "hst_0001.pmap", "a\r\nSubject: b\x1b[31m\0"],
+        ["2020-01-02", "hst_0002.pmap", "x" * 10**6],
+    ]
 
     info = parse_server_info(answer(context_history=rows), "hst")
 
     assert info.history == (
-        Era("2020", "hst_0001.pmap", "a Subject: b[31m"),
-        Era("2019", "hst_0002.pmap", "x" * 1000),
+        Era(START, "hst_0001.pmap", "a Subject: b[31m"),
+        Era(START, "hst_0002.pmap", "x" * 1000),
     )
 
 

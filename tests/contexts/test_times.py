@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from crdscache.contexts import times
 
 
@@ -13,6 +15,44 @@ def test_a_time_is_utc_to_the_second() -> None:
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", now)
     assert before <= datetime.fromisoformat(f"{now}+00:00") <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2020-11-06", datetime(2020, 11, 6, tzinfo=UTC)),
+        ("2020-11-06 16:42:44", datetime(2020, 11, 6, 16, 42, 44, tzinfo=UTC)),
+        ("2020-11-06T16:42:44", datetime(2020, 11, 6, 16, 42, 44, tzinfo=UTC)),
+        ("2020-11-06 16:42:44.900518", datetime(2020, 11, 6, 16, 42, 44, 900518, tzinfo=UTC)),
+        ("2020-11-06T16:42:44.5", datetime(2020, 11, 6, 16, 42, 44, 500000, tzinfo=UTC)),
+        ("2020-11-06T16:42:44.123456789", datetime(2020, 11, 6, 16, 42, 44, 123456, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_is_a_day_or_a_day_and_a_time(text: str, moment: datetime) -> None:
+    assert times.parse(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2020",
+        "2020-02-30",
+        "2020-1-1",
+        "20200101",
+        "2020-W01-1",
+        "2020-01-01 25:00:00",
+        "2020-01-01T12:00",
+        "2020-01-01T",
+        "2020-01-01  12:00:00",
+        "2020-01-01T12:00:00Z",
+        "2020-01-01T12:00:00.",
+        "2020-01-01\n",
+        "\N{ARABIC-INDIC DIGIT TWO}020-01-01",
+    ],
+)
+def test_any_other_text_is_no_moment(text: str) -> None:
+    assert times.parse(text) is None
 
 
 def test_age_of_a_moment_is_in_seconds() -> None:
