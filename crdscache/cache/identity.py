@@ -131,12 +131,7 @@ def admit(cache: Layout, server_url: str, use_case: str, *, set_up: bool = False
         _require_empty(cache.root)
         return Identity(cache.observatory, server_url, use_case, NONE)
     if found is None:
-        message = (
-            f"{cache.root} is not a cache: neither its stamp nor "
-            f"{cache.config / serverconfig.CONFIG_FILE} is there; is its disk mounted? "
-            "remote_cache_init sets up a new one"
-        )
-        raise NotACacheError(message)
+        raise no_cache(cache)
     if found.observatory != cache.observatory or normal_url(found.server_url) != normal_url(server_url):
         message = (
             f"{cache.root} is a cache of {found.observatory} from {found.server_url}, but the settings say "
@@ -145,6 +140,14 @@ def admit(cache: Layout, server_url: str, use_case: str, *, set_up: bool = False
         )
         raise NotACacheError(message)
     return found
+
+
+def no_cache(cache: Layout) -> NotACacheError:
+    """Say that a root is no cache, and what an operator may do about it."""
+    return NotACacheError(
+        f"{cache.root} is not a cache: neither its stamp nor {cache.config / serverconfig.CONFIG_FILE} is "
+        "there; is its disk mounted? remote_cache_init sets up a new one"
+    )
 
 
 def rebound(cache: Layout, server_url: str, use_case: str) -> Identity:

@@ -13,6 +13,7 @@ from crdscache.cache import publish
 from crdscache.errors import SettingsError
 
 MODE_FILE = "ref_cache_subdir_mode"
+CONFIG_LOCK = "crds.config.lock"
 # What stat says of a name that is there but is no regular file.
 NOT_A_FILE = -1
 

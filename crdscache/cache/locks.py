@@ -15,12 +15,11 @@ from typing import Self
 import filelock
 
 from crdscache.cache import publish
-from crdscache.cache.layout import Layout
+from crdscache.cache.layout import CONFIG_LOCK, Layout
 from crdscache.contexts import times
 from crdscache.errors import DiskError, LockedError, disk_error
 
 SYNC_LOCK = "crds.sync.lock"
-CONFIG_LOCK = "crds.config.lock"
 
 _WRITER_FILE = "writer.json"
 _TOUCH_EVERY_S = 60

@@ -7,12 +7,15 @@ import ast
 import os
 import pprint
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from crdscache.cache import publish
-from crdscache.contexts import serverinfo, times
+from crdscache.contexts import catalogue, serverinfo, times
+from crdscache.contexts.records import FileRecord
 from crdscache.contexts.serverinfo import ServerInfo
 from crdscache.errors import NotACacheError, ServerError, UnreadableConfigError
 
@@ -74,14 +77,47 @@ def read_checked(config: Path, observatory: str) -> dict[str, object] | None:
     saved = read(config)
     if saved is not None:
         # Without the catalogue: it is large, and the server's own is at hand.
-        _parse(config, saved | {"download_metadata": None}, observatory)
+        _parse(config, saved | {_CATALOGUE: None}, observatory)
     return saved
 
 
-def read_info(config: Path, observatory: str) -> ServerInfo | None:
-    """Read the saved configuration as the server's answer that it was; raises as `read_checked`."""
+def read_info(config: Path, observatory: str, *, with_catalogue: bool = True) -> ServerInfo | None:
+    """Read the saved configuration as the server's answer that it was; raises as `read_checked`.
+
+    Parameters
+    ----------
+    with_catalogue
+        Unpack the catalogue too, which takes most of the time; else `record` finds single files in it.
+    """
     saved = read(config)
-    return None if saved is None else _parse(config, saved, observatory)
+    if saved is None or with_catalogue:
+        return None if saved is None else _parse(config, saved, observatory)
+    return replace(_parse(config, saved | {_CATALOGUE: None}, observatory), raw=saved)
+
+
+def records(info: ServerInfo) -> Callable[[str], FileRecord | None]:
+    """Give what finds single files in a catalogue that is not unpacked yet.
+
+    Raises
+    ------
+    UnreadableConfigError
+        It cannot be unpacked.
+    """
+
+    @cache
+    def metadata() -> Mapping[str, object]:
+        try:
+            found = serverinfo.unwrap(info.raw.get(_CATALOGUE) or {})
+        except ServerError as error:
+            raise UnreadableConfigError(f"{CONFIG_FILE}: {error}") from error
+        return found if isinstance(found, dict) else {}
+
+    def record(name: str) -> FileRecord | None:
+        entry = metadata().get(name)
+        known = catalogue.from_metadata({name: entry} if entry else {}, info.bad_files)
+        return known.records.get(name)
+
+    return record
 
 
 def _parse(config: Path, saved: dict[str, object], observatory: str) -> ServerInfo:

@@ -202,9 +202,9 @@ def test_asking_who_writes_leaves_nothing_behind(bare: Layout) -> None:
     assert list(card(bare).parent.iterdir()) == [card(bare)]
 
 
-@pytest.mark.parametrize("name", [locks.SYNC_LOCK, locks.CONFIG_LOCK])
+@pytest.mark.parametrize("name", [locks.SYNC_LOCK, layout.CONFIG_LOCK])
 def test_lock_is_known_by_any_descriptor_of_its_file(bare: Layout, name: str) -> None:
-    (bare.locks / locks.CONFIG_LOCK).touch()
+    (bare.locks / layout.CONFIG_LOCK).touch()
 
     with take(bare) as lock, closing(os.fdopen(os.dup(lock.descriptor))) as copy:
         assert locks.holds(copy.fileno(), bare.locks / name) is (name == locks.SYNC_LOCK)
@@ -233,7 +233,7 @@ def test_lock_in_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_lock_of_the_configuration_is_held_for_the_rename_alone(bare: Layout) -> None:
-    path = bare.locks / locks.CONFIG_LOCK
+    path = bare.locks / layout.CONFIG_LOCK
     with locks.config_lock(bare) as had, path.open() as reader:
         assert had
         with pytest.raises(BlockingIOError):
@@ -245,7 +245,7 @@ def test_lock_of_the_configuration_is_held_for_the_rename_alone(bare: Layout) ->
 
 
 def test_R5_reader_that_holds_its_lock_delays_the_writer_by_a_second(bare: Layout) -> None:
-    with (bare.locks / locks.CONFIG_LOCK).open("w") as reader:
+    with (bare.locks / layout.CONFIG_LOCK).open("w") as reader:
         fcntl.flock(reader, fcntl.LOCK_SH)
         started = time.monotonic()
         with locks.config_lock(bare) as had:
@@ -257,7 +257,7 @@ def test_R5_reader_that_holds_its_lock_delays_the_writer_by_a_second(bare: Layou
 
 def test_R5_lock_that_cannot_be_opened_does_not_hold_the_writer_up(bare: Layout) -> None:
     """Another writer's may not be ours to open, and the rename is right without it."""
-    (bare.locks / locks.CONFIG_LOCK).mkdir()
+    (bare.locks / layout.CONFIG_LOCK).mkdir()
 
     with locks.config_lock(bare) as had:
         pass
