@@ -6,4 +6,4 @@ from crdscache.cache import commit
 from crdscache.workflow import joblog, report
 
 with joblog.job_log(snakemake.log[0]):
-    report.end_by(commit.load(Path(snakemake.input.commit)))
+    report.end_by(commit.load(Path(snakemake.input.commit)).failures)

@@ -107,6 +107,26 @@ def test_the_callers_own_python_settings_do_no_harm(checkout: Path, tmp_path: Pa
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_callers_own_python_settings_are_kept_for_the_programs_of_cache_lease(checkout: Path) -> None:
+    names = ("PYTHONHOME", "PYTHONPATH", "PYTHONUTF8", "PYTHONCOERCECLOCALE", "PYTHONDONTWRITEBYTECODE")
+    kept = [f"CRDSCACHE_CALLERS_{name}" for name in names]
+    stub = f"import json, os; print(json.dumps({{name: os.environ.get(name) for name in {kept}}}))"
+    (checkout / "crdscache" / "commands" / "cron_sync.py").write_text(stub)
+    odd = {
+        "PYTHONPATH": "a \"b'$HOME`c`\n",
+        "PYTHONUTF8": "0",
+        "CRDSCACHE_CALLERS_PYTHONHOME": "of an outer one",
+    }
+
+    done = run(checkout / "bin" / "cron_sync", env=CRON | odd)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == dict.fromkeys(kept) | {
+        "CRDSCACHE_CALLERS_PYTHONPATH": odd["PYTHONPATH"],
+        "CRDSCACHE_CALLERS_PYTHONUTF8": "0",
+    }
+
+
 def test_a_checkout_without_its_environment_says_how_to_make_it(checkout: Path) -> None:
     shutil.rmtree(checkout / ".venv")
 

@@ -24,8 +24,9 @@ def _raise(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """Turn the signals that end a run into `Stopped`, once."""
-    before = {number: signal.signal(number, _raise) for number in _NUMBERS}
+    """Turn the signals that end a run into `Stopped`, once; one that our caller ignores stays ignored."""
+    heeded = [number for number in _NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _raise) for number in heeded}
     try:
         yield
     finally:

@@ -6,16 +6,16 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from crdscache.cache import commit, identity, locks, plan, tables
-from crdscache.commands import overrides, preview, signals
+from crdscache.commands import ending, overrides, preview
 from crdscache.contexts.records import Outcome
-from crdscache.errors import CacheError, LockedError, SettingsError, disk_error
+from crdscache.errors import CacheError, SettingsError
 from crdscache.workflow import joblog, launch, report, runs, settings
-from crdscache.workflow.runs import Result, Run, Status
+from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.settings import Settings
+from crdscache.workflow.status import Status
 
 
 class WriterRun:
@@ -33,25 +33,8 @@ class WriterRun:
         self.on_terminal = sys.stderr.isatty()
 
     def main(self) -> int:
-        """Do it, and give the exit status; what goes wrong is told in a line, never as a traceback."""
-        try:
-            with signals.raising():
-                return self._main()
-        except SettingsError as error:
-            return self._end(Status.USAGE, error)
-        except LockedError as error:
-            return self._end(Status.BUSY, error if self.on_terminal or self.options.verbose else None)
-        except CacheError as error:
-            return self._end(Status.FATAL, error)
-        except OSError as error:
-            return self._end(Status.FATAL, disk_error(error, Path(error.filename2 or error.filename or ".")))
-        except signals.Stopped as stop:
-            return self._end(128 + stop.number, stop)
-
-    def _end(self, status: int, error: BaseException | None) -> int:
-        if error is not None:
-            sys.stderr.write(f"{self.command}: {error}\n")
-        return status
+        """Do it, and give the exit status."""
+        return ending.run(self.command, self._main, tells_busy=self.on_terminal or self.options.verbose)
 
     def _main(self) -> int:
         resolved = settings.resolve(overrides.collect(self.options), self.environ, self.options.site)

@@ -39,6 +39,14 @@ def log_to(path: Path | None, level: int = logging.INFO) -> None:
     logging.raiseExceptions = False  # a full disk would add a traceback for each line that it cannot take
 
 
+def warn(command: str) -> None:
+    """Send the warnings of a command that has no log to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{command}: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.raiseExceptions = False  # as above
+
+
 @contextmanager
 def job_log(path: str) -> Iterator[None]:
     """Run a job's work: its log goes to `path`, and what stops it is told in one line, no traceback."""

@@ -3,19 +3,19 @@
 import re
 import sys
 
-from crdscache.cache.commit import Summary
 from crdscache.contexts import times
 from crdscache.contexts.records import Problem
-from crdscache.workflow.runs import Record, Result, Status
+from crdscache.workflow.runs import Record, Result
+from crdscache.workflow.status import Status
 
 MOST_LINES = 20
 _TELL_AGAIN_S = 24 * 3600
 
 
-def end_by(summary: Summary) -> None:
+def end_by(problems: tuple[Problem, ...]) -> None:
     """End a workflow that was started by hand: status 1, with each failure named, if there were any."""
-    if summary.failures:
-        sys.stderr.write("\n".join(failures(summary.failures, MOST_LINES)) + "\n")
+    if problems:
+        sys.stderr.write("\n".join(failures(problems, MOST_LINES)) + "\n")
         raise SystemExit(1)
 
 

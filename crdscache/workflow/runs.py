@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from enum import IntEnum
 from pathlib import Path
 from secrets import token_hex
 
@@ -13,6 +12,7 @@ from crdscache.cache.commit import Summary
 from crdscache.cache.layout import Layout
 from crdscache.contexts import times
 from crdscache.contexts.records import Problem
+from crdscache.workflow.status import Status
 
 _RUNS = (
     "run_id",
@@ -26,16 +26,6 @@ _RUNS = (
     "failed",
     "message",
 )
-
-
-class Status(IntEnum):
-    """How a command ends; 128 + n where signal n stopped it. Never a count."""
-
-    OK = 0
-    ERR = 1
-    USAGE = 2
-    FATAL = 3
-    BUSY = 75
 
 
 @dataclass(frozen=True, slots=True)

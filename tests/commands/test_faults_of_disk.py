@@ -1,10 +1,8 @@
 """Rows D of the fault matrix: disks that are full, read-only, elsewhere or not there."""
 
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,38 +10,7 @@ import pytest
 from demo.server import Server
 from tests.caches import FORMER, LATEST, Cache, listing, proper
 from tests.invariants import check_invariants
-
-
-@contextmanager
-def mounted(place: Path, *words: str) -> Iterator[None]:
-    """Mount something at a place as long as the test needs it."""
-    done = subprocess.run(["mount", *words, place], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot mount: {done.stderr.strip()}; run as root, in a container that may mount")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
-
-
-@contextmanager
-def small_disk(place: Path, size: str) -> Iterator[None]:
-    """Give a directory a small disk of its own, with what is in it."""
-    aside = place.with_name(f"{place.name}-aside")
-    place.rename(aside)
-    place.mkdir()
-    with mounted(place, "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs"):
-        shutil.copytree(aside, place, symlinks=True, dirs_exist_ok=True)
-        shutil.rmtree(aside)
-        yield
-
-
-@contextmanager
-def read_only(place: Path) -> Iterator[None]:
-    """Mount a directory read-only where it is."""
-    with mounted(place, "--bind", str(place)):
-        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
-        yield
+from tests.mounts import read_only, small_disk
 
 
 def fill(directory: Path) -> Path:

@@ -34,3 +34,16 @@ def test_a_signal_becomes_an_exception_once_and_a_second_one_does_not_cut_the_ti
 
 def test_no_handler_for_errors_of_our_own_takes_a_signal_for_one() -> None:
     assert not issubclass(signals.Stopped, Exception)
+
+
+def test_a_signal_that_our_caller_ignores_stays_ignored() -> None:
+    """So that `nohup` works."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.raising():
+            os.kill(os.getpid(), signal.SIGHUP)
+        after = signal.getsignal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert after is signal.SIG_IGN

@@ -64,6 +64,14 @@ def test_without_a_file_nothing_is_told_at_all(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_command_without_a_log_warns_on_standard_error(tmp_path: Path) -> None:
+    done = job(
+        "joblog.warn('it'); logging.getLogger('x').info('no'); logging.getLogger('x').error('gone')", tmp_path
+    )
+
+    assert (done.stdout, done.stderr) == ("", "it: gone\n")
+
+
 def test_progress_is_told_now_and_then_with_process_files_and_bytes() -> None:
     code = """
 from crdscache.contexts.records import Outcome, Receipt

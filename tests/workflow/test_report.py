@@ -7,7 +7,8 @@ import pytest
 
 from crdscache.contexts.records import Problem
 from crdscache.workflow import report
-from crdscache.workflow.runs import Record, Result, Run, Status
+from crdscache.workflow.runs import Record, Result, Run
+from crdscache.workflow.status import Status
 
 OK = Result(Status.OK, "a.pmap", "a.pmap", "a.pmap")
 FAILED = replace(OK, status=Status.ERR, failures=(Problem("x.fits", "status 500"),))

@@ -9,7 +9,8 @@ from crdscache.cache.commit import Summary, Switch
 from crdscache.cache.layout import Layout
 from crdscache.contexts.records import Problem
 from crdscache.workflow import runs
-from crdscache.workflow.runs import Result, Status
+from crdscache.workflow.runs import Result
+from crdscache.workflow.status import Status
 
 
 @pytest.fixture

@@ -1,0 +1,53 @@
+"""How every command ends: with a status, and a line for what stopped it; never with a traceback."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from crdscache.commands import signals
+from crdscache.errors import CacheError, disk_error
+from crdscache.workflow import status
+from crdscache.workflow.status import Status
+
+
+def run(command: str, body: Callable[[], int], *, tells_busy: bool = True) -> int:
+    """Run what a command does, and give its exit status.
+
+    Parameters
+    ----------
+    tells_busy
+        Say who is at work if that keeps us out.
+    """
+    reason: object
+    try:
+        with signals.raising():
+            ended = body()
+            sys.stdout.flush()  # what cannot be told must be known before the end
+            return ended
+    except CacheError as error:
+        ended, reason = status.of(error), error
+    except OSError as error:
+        ended, reason = _of_system(error)
+    except signals.Stopped as stop:
+        ended, reason = 128 + stop.number, stop
+    if tells_busy or ended != Status.BUSY:
+        try:
+            sys.stderr.write(f"{command}: {reason}\n")
+        except OSError:
+            _give_up(sys.stderr)
+    return ended
+
+
+def _of_system(error: OSError) -> tuple[Status, object]:
+    place = error.filename2 or error.filename
+    if place is not None:
+        return Status.FATAL, disk_error(error, Path(place))
+    _give_up(sys.stdout)
+    return Status.ERR, f"standard output: {error.strerror}"  # nothing else has no name
+
+
+def _give_up(stream: TextIO) -> None:
+    """Let a stream take what it has refused, else Python tries and complains again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

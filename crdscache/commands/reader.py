@@ -1,0 +1,31 @@
+"""A run of a command that only reads a cache: it needs no server, no lock and no right to write."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from crdscache.commands import ending, overrides
+from crdscache.workflow import joblog, settings
+from crdscache.workflow.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What a reading command has to go by."""
+
+    config: Settings
+    environ: Mapping[str, str]
+    context: str | None  # what CRDS_CONTEXT asks for, where the command line does not; None: the default
+
+
+def run(command: str, options: argparse.Namespace, body: Callable[[Reader], int]) -> int:
+    """Put the settings together, do the work, and give the exit status; warnings go to standard error."""
+
+    def work() -> int:
+        joblog.warn(command)
+        environ = settings.environment()
+        resolved = settings.resolve(overrides.collect(options), environ, options.site)
+        config = settings.typed({key: setting.value for key, setting in resolved.items()})
+        return body(Reader(config, environ, environ.get("CRDS_CONTEXT")))
+
+    return ending.run(command, work)
