@@ -24,6 +24,37 @@ _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 Bring = Callable[[FileRecord], Path | None]
 
 
+def loader(
+    source: Path | Callable[[str], bytes], *, ignore_sums: bool = False
+) -> Callable[[str], mapping.Mapping]:
+    """Make what reads mappings whole, for `bestrefs.choose`.
+
+    Parameters
+    ----------
+    source
+        The directory where they lie, or what gives the bytes of one by its name.
+    ignore_sums
+        Also read those whose header has a wrong sum; the missions' client does so where it is told to.
+    """
+
+    def load(name: str) -> mapping.Mapping:
+        if callable(source):
+            data = source(name)
+        else:
+            try:
+                data = (source / name).read_bytes()
+            except FileNotFoundError as error:
+                raise MissingMappingError(name) from error
+        read = mapping.parse_mapping(name, data)
+        if not (ignore_sums or read.has_right_sum):
+            raise MappingError(
+                name, f"the sum in its header is {read.header_sha1}, should be {read.text_sha1}"
+            )
+        return read
+
+    return load
+
+
 class Rules:
     """Loads the links of mappings by name, for `closure.walk`.
 
