@@ -16,7 +16,7 @@ from crdscache.bestrefs.parameters import Header, Wanted
 from crdscache.bestrefs.rmaps import Rmap
 from crdscache.contexts import mapping, names
 from crdscache.contexts.mapping import Level
-from crdscache.errors import BestrefsError
+from crdscache.errors import BestrefsError, CacheError
 
 Load = Callable[[str], mapping.Mapping]
 
@@ -59,7 +59,7 @@ class Chooser:
         self.observatory = self._root.observatory
         self.primary = parameters.texts(self._root.header["parkey"])[0].upper()
         self._primary = Wanted.of((self.primary,))
-        self._instruments: dict[str, Instrument] = {}
+        self._instruments: dict[str, Instrument | CacheError] = {}
 
     def choose(self, header: Header, reftypes: Iterable[str] = ()) -> dict[str, Answer]:
         """Give the reference of each type, or of those asked for, in that order; omitted types are absent.
@@ -129,8 +129,14 @@ class Chooser:
     def instrument(self, name: str) -> Instrument:
         """Give the rules of one instrument, by its name in lower case; raises as `choose`."""
         if name not in self._instruments:
-            self._instruments[name] = self._load_instrument(name)
-        return self._instruments[name]
+            try:
+                self._instruments[name] = self._load_instrument(name)
+            except CacheError as error:  # remembered: many headers may ask for it
+                self._instruments[name] = error
+        found = self._instruments[name]
+        if isinstance(found, CacheError):
+            raise found
+        return found
 
     def _load_instrument(self, name: str) -> Instrument:
         match self._root.level:

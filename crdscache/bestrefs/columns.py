@@ -146,11 +146,9 @@ def _normal_form(values: tuple[str, ...]) -> str | None:
     """Read a time as UseAfter and hooks both do; None where they do not agree that it is readable."""
     stripped = [value.strip() for value in values]
     text, raw = " ".join(stripped).strip(), " ".join(values)
-    try:
-        form = dates.normal_form(text)
-        return form if text == raw or dates.normal_form(raw) == form else None
-    except dates.DateError:
-        return None
+    form = dates.form_of(text)
+    is_agreed = isinstance(form, str) and (text == raw or dates.form_of(raw) == form)
+    return form if is_agreed and isinstance(form, str) else None
 
 
 def decide(rules: Instrument, table: Table, reftypes: Iterable[str] = ()) -> dict[str, Answers]:

@@ -32,14 +32,20 @@ def normal_form(text: str) -> str:
     DateError
         It is in none of the forms that observatories use.
     """
-    form = _read(text)
+    form = _remembered(text)
     if isinstance(form, DateError):
         raise form
     return form
 
 
-@lru_cache(maxsize=2**16)
-def _read(text: str) -> str | DateError:
+@lru_cache(maxsize=2**12)
+def _remembered(text: str) -> str | DateError:
+    """Read a date; all types of a data set ask for the same one."""
+    return form_of(text)
+
+
+def form_of(text: str) -> str | DateError:
+    """Do what `normal_form` does for a date that nobody will ask for again."""
     try:
         if _CANONICAL.fullmatch(text):
             datetime.fromisoformat(text)  # the ranges are checked

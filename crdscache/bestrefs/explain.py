@@ -13,6 +13,7 @@ from crdscache.bestrefs.rmaps import Rmap
 from crdscache.bestrefs.selectors import Child, Header, Selector, UseAfter
 
 _SHORT = 32
+_ALWAYS = "True"
 _VERDICTS = {elements.FITS: "fits", elements.DOES_NOT_MATTER: "does not matter", elements.DIFFERS: "differs"}
 
 
@@ -121,7 +122,7 @@ class _Walk:
         if rmap.omit is not None and rmap.is_omitted(values):
             self.steps.append(f"omitted, since {rmap.omit.text}")
             return
-        if rmap.relevance is not None:
+        if rmap.relevance is not None and rmap.relevance.text != _ALWAYS:
             is_relevant = rmap.is_relevant(values)
             self.steps.append(f"{'relevant' if is_relevant else 'not relevant'} by {rmap.relevance.text}")
             if not is_relevant:

@@ -139,7 +139,7 @@ class Rmap:
 
         What follows where none of them has a start that early enough is not told; it may be more of them.
         """
-        if self.has_hooks or self.is_omitted(header) or not self.is_relevant(header):
+        if self.has_hooks or not self._is_asked(header):
             return ()
         relevant = self.with_relevant_parkeys(header)
         if isinstance(relevant, Failure) or not isinstance(self.selector, Selector):
@@ -148,6 +148,8 @@ class Rmap:
 
     def starts(self, header: dict[str, str]) -> frozenset[str]:
         """Collect the starts between which the answer is the same, if only the time of the header changes."""
+        if not self._is_asked(header):
+            return frozenset()
         if not self.has_hooks:
             return self._starts(self.with_relevant_parkeys(header))
         found = hooks.THRESHOLDS
@@ -189,6 +191,9 @@ class Rmap:
         if isinstance(result, Failure):
             return self._after_failure(result, header, relevant)
         return special(result) if isinstance(result, str) else result
+
+    def _is_asked(self, header: Header) -> bool:
+        return self.is_relevant(header) and not self.is_omitted(header)
 
     def is_omitted(self, header: Header) -> bool:
         """Tell whether the type is to be left out; a condition that fails says no."""

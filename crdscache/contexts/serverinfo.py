@@ -230,7 +230,7 @@ def _history(value: object, problems: list[Problem]) -> tuple[Era, ...]:
 
 def _printable(text: str) -> str:
     cut = " ".join(text[:_MAX_TEXT].split())
-    return "".join(character for character in cut if character.isprintable())
+    return cut if cut.isprintable() else "".join(character for character in cut if character.isprintable())
 
 
 def _base_url(raw: dict[str, object], key: str, observatory: str) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from astropy.io import fits  # type: ignore[import-untyped]
-
 from crdscache.datasets import cards, checksums
 from crdscache.datasets.cards import CARD_BYTES
 
@@ -123,4 +121,4 @@ def _find(parts: list[_Part], keyword: str) -> int | None:
 
 
 def _part(keyword: str, value: str, comment: str = "") -> _Part:
-    return _Part(keyword, str(fits.Card(keyword, value, comment)))
+    return _Part(keyword, cards.written(keyword, value, comment))
