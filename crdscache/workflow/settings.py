@@ -35,8 +35,12 @@ _VARIABLES = {
     "CRDS_CLIENT_RETRY_DELAY_SECONDS": "backoff_s",
     "CRDS_CLIENT_TIMEOUT_SECONDS": "read_timeout_s",
     "CRDS_LOCKS": "lock_dir",
+    "CRDS_ALLOW_BAD_RULES": "allow_bad_rules",
+    "CRDS_ALLOW_BAD_REFERENCES": "allow_bad_references",
+    "CRDS_IGNORE_MAPPING_CHECKSUM": "ignore_mapping_checksum",
 }
 _BRANCHES = {"MAP": "mappings", "REF": "references", "CFG": "config"}
+_TRUTHS = {"readonly_cache", "allow_bad_rules", "allow_bad_references", "ignore_mapping_checksum"}
 _BOOLEANS = {"0": False, "f": False, "false": False, "1": True, "t": True, "true": True}
 
 
@@ -61,6 +65,8 @@ class Settings:
     readonly_cache: bool
     wanted: Wanted
     fetch_references: bool
+    dataset_files: tuple[str, ...]
+    dataset_ids: tuple[str, ...]
     check_files: bool
     holdings: Holdings | None  # None: what was fetched for the default so far
     tolerate_missing: frozenset[str]
@@ -68,6 +74,9 @@ class Settings:
     shards: int
     connections: int
     patience: Patience
+    allow_bad_rules: bool
+    allow_bad_references: bool
+    ignore_mapping_checksum: bool
     keep_logs: int
 
 
@@ -200,7 +209,7 @@ def _directory(variable: str, text: str) -> str:
 def _convert(variable: str, key: str, text: str) -> object:
     if key == "lock_dir":
         return _directory(variable, text)
-    if key == "readonly_cache":
+    if key in _TRUTHS:
         if text.lower() not in _BOOLEANS:
             message = f"{variable}: expected one of {', '.join(_BOOLEANS)}; found {text!r}"
             raise SettingsError(message)
@@ -250,7 +259,10 @@ def _check(settings: Resolved) -> None:
 def for_set_up(values: Mapping[str, Any]) -> dict[str, Any]:
     """Change settings to those of a first set-up: all rules unless contexts are named, and no references."""
     named = values["contexts"] or values["last_n_contexts"]
-    return {**values, "all_contexts": not named, "fetch_references": False, "check_files": False}
+    return {**values, "all_contexts": not named, "fetch_references": False, "check_files": False} | {
+        "dataset_files": [],
+        "dataset_ids": [],
+    }
 
 
 def typed(values: Mapping[str, Any]) -> Settings:
@@ -272,6 +284,8 @@ def typed(values: Mapping[str, Any]) -> Settings:
         readonly_cache=values["readonly_cache"],
         wanted=Wanted(tuple(values["contexts"]), values["all_contexts"], values["last_n_contexts"]),
         fetch_references=values["fetch_references"],
+        dataset_files=tuple(values["dataset_files"]),
+        dataset_ids=tuple(values["dataset_ids"]),
         check_files=values["check_files"],
         holdings=None if values["holdings"] == "auto" else identity.parse_holdings(values["holdings"]),
         tolerate_missing=frozenset(values["tolerate_missing"]),
@@ -285,6 +299,9 @@ def typed(values: Mapping[str, Any]) -> Settings:
             backoff_s=values["backoff_s"],
             backoff_max_s=values["backoff_max_s"],
         ),
+        allow_bad_rules=values["allow_bad_rules"],
+        allow_bad_references=values["allow_bad_references"],
+        ignore_mapping_checksum=values["ignore_mapping_checksum"],
         keep_logs=values["keep_logs"],
     )
 
