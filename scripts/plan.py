@@ -3,7 +3,8 @@
 from functools import partial
 from pathlib import Path
 
-from crdscache.cache import answer, identity, plan, tables
+from crdscache.assignment import needs
+from crdscache.cache import answer, identity, plan, rules, tables
 from crdscache.server import rpc
 from crdscache.workflow import joblog, settings, steps
 
@@ -12,9 +13,12 @@ with joblog.job_log(snakemake.log[0]):
     said = answer.load(config.cache.state, config.cache.observatory)
     disk = steps.disk(config, said)
     promise = steps.promise(config, said, identity.admit(config.cache, config.server_url, config.use_case))
-    scope = steps.scope(config, said)
-    drawn = plan.draw_up(disk, scope, promise.holdings)
     with rpc.RpcClient(config.server_url, config.patience) as server:
+        wanted = needs.Wanted(config.dataset_files, config.dataset_ids)
+        load = rules.loader(config.cache.mappings)
+        needed = needs.find(wanted, said.chosen.contexts, load, server, said.info.max_headers_per_rpc)
+        scope = steps.scope(config, said, needed.references)
+        drawn = plan.draw_up(disk, scope, promise.holdings, needed.problems)
         drawn = steps.hold_back(drawn, partial(server.file_states, config.cache.observatory))
     plan.sweep(disk, drawn.rows, scope)
     tables.write_manifest(Path(snakemake.output.manifest), drawn.manifest)

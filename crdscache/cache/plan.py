@@ -36,7 +36,7 @@ class Plan:
 
     manifest: tuple[ManifestRow, ...]
     rows: tuple[PlanRow, ...]  # references only: mappings are brought before there can be a plan
-    problems: tuple[Problem, ...]  # of the rules
+    problems: tuple[Problem, ...]  # of the rules, and of data sets that the plan is made for
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +49,31 @@ class Scope:
     check: bool  # name references that are missing
     source: str  # base address of what is to be fetched
     tolerated: frozenset[str] = frozenset()  # references that may be absent
+    chosen: frozenset[str] | None = None  # only these, and what the default must have; None: all
+
+    def covers(self, row: ManifestRow) -> bool:
+        """Tell whether a reference of the contexts is looked after."""
+        return self.chosen is None or row.is_held or row.name in self.chosen
 
 
-def draw_up(disk: Disk, scope: Scope, holdings: Holdings) -> Plan:
-    """Decide what is to be done, from the rules on disk and one reading of the directories."""
+def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Problem] = ()) -> Plan:
+    """Decide what is to be done, from the rules on disk and one reading of the directories.
+
+    Parameters
+    ----------
+    problems
+        That came up before; they are added to those of the rules.
+    """
     closures = [closure.walk(context, disk.load) for context in scope.contexts]
     default = closure.walk(scope.default_context, disk.load)
     files = manifest.mapping_rows(closures, default, disk)
     references = []
     if scope.fetch or scope.check:
-        references = manifest.reference_rows(closures, default, disk, holdings)
+        references = list(filter(scope.covers, manifest.reference_rows(closures, default, disk, holdings)))
     found = layout.sizes(disk.cache.root, (row.path for row in references))
     rows = tuple(_decide(row, found.get(row.path), scope) for row in references)
-    return Plan((*files, *references), rows, tuple(problem for one in closures for problem in one.problems))
+    of_rules = (problem for one in closures for problem in one.problems)
+    return Plan((*files, *references), rows, (*problems, *of_rules))
 
 
 def _decide(row: ManifestRow, size_bytes: int | None, scope: Scope) -> PlanRow:

@@ -9,6 +9,7 @@ from crdscache.commands import arguments
 _EXAMPLES = """\
   cron_sync --all --fetch-references --check-files        everything, as the old crontabs have it
   cron_sync --contexts hst-operational --fetch-references what the pipelines need
+  cron_sync --dataset-files *_raw.fits                    just what these data sets need
   cron_sync --last 10 --fetch-references --dry-run        how much would that be?
 
 exit status: 0 done; 1 some files failed, and are named; 2 usage; 3 could not start or go on;
@@ -25,6 +26,13 @@ def make_parser() -> argparse.ArgumentParser:
     what.add_argument("--fetch-references", action="store_true", help="references too, not only rules")
     what.add_argument(
         "--check-files", action="store_true", help="name what is missing or of wrong length; status 1"
+    )
+    less = parser.add_argument_group("less than a context")
+    less.add_argument(
+        "--dataset-files", nargs="+", metavar="F", help="only the best references of these files, or of @LIST"
+    )
+    less.add_argument(
+        "--dataset-ids", nargs="+", metavar="I", help="the same, of data sets that the server has"
     )
     arguments.writer_options(parser, "the server's default")
     return parser

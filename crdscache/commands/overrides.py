@@ -1,9 +1,12 @@
 """What a command line says of the settings."""
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 import yaml
 
+from crdscache.commands import arguments
 from crdscache.errors import SettingsError
 from crdscache.workflow.settings import Setting
 
@@ -31,6 +34,7 @@ def collect(options: argparse.Namespace) -> dict[str, Setting]:
     for option in ("fetch_references", "check_files"):
         if given.get(option):
             found[option] = Setting(value=True, origin=f"--{option.replace('_', '-')}")
+    found |= _datasets(given.get("dataset_files") or [], given.get("dataset_ids") or [])
     for word in (word for words in given["config"] for word in words):
         key, equals, text = word.partition("=")
         if not equals:
@@ -42,3 +46,15 @@ def collect(options: argparse.Namespace) -> dict[str, Setting]:
             message = f"--config: {word!r} has no readable value"
             raise SettingsError(message) from error
     return found
+
+
+def _datasets(files: Sequence[str], ids: Sequence[str]) -> dict[str, Setting]:
+    """Limit a run to the references of data sets: they are to be fetched, nothing else is."""
+    if not (files or ids):
+        return {}
+    paths = [str(Path(path).absolute()) for path in arguments.listed(files)]
+    return {
+        "dataset_files": Setting(paths, "--dataset-files"),
+        "dataset_ids": Setting(arguments.listed(ids), "--dataset-ids"),
+        "fetch_references": Setting(value=True, origin="--dataset-files" if files else "--dataset-ids"),
+    }

@@ -9,16 +9,18 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from crdscache.bestrefs.choose import Load
 from crdscache.cache import answer, commit, identity, plan, rules, serverconfig
 from crdscache.cache.answer import Answer
 from crdscache.cache.manifest import Disk
 from crdscache.cache.plan import Plan
-from crdscache.contexts.records import Action, Outcome, Problem, Receipt
+from crdscache.contexts.records import Action, Needs, Outcome, Problem, Receipt
 from crdscache.errors import UnreachableError, UnreadableConfigError
 from crdscache.server import fetch, mappings, rpc
 from crdscache.workflow import steps
-from crdscache.workflow.runs import Result, Status
+from crdscache.workflow.runs import Result
 from crdscache.workflow.settings import Settings
+from crdscache.workflow.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,9 @@ def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | N
     )
     if current is None or any(not (config.cache.mappings / name).exists() for name in said.chosen.mappings):
         return None
-    scope = steps.scope(config, said)
-    seen = Preview(said, disk, plan.draw_up(disk, scope, promise.holdings), ())
+    needed = _needs(config, said, rules.loader(config.cache.mappings))
+    scope = steps.scope(config, said, needed.references)
+    seen = Preview(said, disk, plan.draw_up(disk, scope, promise.holdings, needed.problems), ())
     if seen.problems() or any(row.action is not Action.KEEP for row in seen.drawn.rows):
         return None
     plan.sweep(disk, seen.drawn.rows, scope)
@@ -125,8 +128,22 @@ def foresee(config: Settings, stamp: identity.Identity) -> Preview:
         with fetch.Downloader(config.patience, config.connections) as downloader:
             receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
         disk = steps.disk(config, said, load)
-        drawn = plan.draw_up(disk, steps.scope(config, said), steps.promise(config, said, stamp).holdings)
+        needed = _needs(config, said, rules.loader(shelf.read))
+        scope = steps.scope(config, said, needed.references)
+        holdings = steps.promise(config, said, stamp).holdings
+        drawn = plan.draw_up(disk, scope, holdings, needed.problems)
     with rpc.RpcClient(config.server_url, config.patience) as server:
         drawn = steps.hold_back(drawn, partial(server.file_states, config.cache.observatory))
     brought = tuple(receipt for receipt in receipts if receipt.outcome is not Outcome.KEPT)
     return Preview(said, disk, drawn, brought)
+
+
+def _needs(config: Settings, said: Answer, load: Load) -> Needs:
+    """Find what the data sets need that a run is limited to."""
+    if not (config.dataset_files or config.dataset_ids):
+        return Needs(None, ())
+    from crdscache.assignment import needs  # brings astropy, and few runs need it
+
+    wanted = needs.Wanted(config.dataset_files, config.dataset_ids)
+    with rpc.RpcClient(config.server_url, config.patience) as server:
+        return needs.find(wanted, said.chosen.contexts, load, server, said.info.max_headers_per_rpc)

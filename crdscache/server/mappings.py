@@ -34,6 +34,19 @@ class Shelf:
         """Tell where the copy of a mapping lies; see `rules.Rules`."""
         return self._copies.get(record.name)
 
+    def read(self, name: str) -> bytes:
+        """Read a mapping that is here, or a copy.
+
+        Raises
+        ------
+        MissingMappingError
+            There is neither.
+        """
+        try:
+            return (self._copies.get(name) or self._here / name).read_bytes()
+        except FileNotFoundError as error:
+            raise MissingMappingError(name) from error
+
     def bring(
         self, wanted: Iterable[str], base_url: str, downloader: Downloader, load: Load
     ) -> list[Receipt]:

@@ -22,8 +22,8 @@ def disk(config: Settings, said: Answer, load: Load | None = None) -> Disk:
     return Disk(cache, layout.find_mode(cache, config.new_mode), said.catalogue, load)
 
 
-def scope(config: Settings, said: Answer) -> Scope:
-    """Say what the run looks after."""
+def scope(config: Settings, said: Answer, references: frozenset[str] | None) -> Scope:
+    """Say what the run looks after; `references` are those of the data sets that were asked for, if any."""
     chosen = said.chosen.contexts
     return Scope(
         chosen,
@@ -32,12 +32,14 @@ def scope(config: Settings, said: Answer) -> Scope:
         config.check_files,
         said.info.reference_url,
         config.tolerate_missing,
+        references,
     )
 
 
 def promise(config: Settings, said: Answer, stamp: identity.Identity) -> commit.Promise:
     """Say what a context must have to become the default of this cache."""
-    fetches_default = config.fetch_references and said.chosen.takes_default
+    is_filtered = bool(config.dataset_files or config.dataset_ids)
+    fetches_default = config.fetch_references and said.chosen.takes_default and not is_filtered
     holdings = identity.promised(stamp.holdings, config.holdings, fetches_default=fetches_default)
     return commit.Promise(stamp, holdings, config.tolerate_missing)
 

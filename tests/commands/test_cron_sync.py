@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from demo.server import Server
 from tests.caches import FORMER, LATEST, Cache, Done, finish, proper
 from tests.invariants import check_invariants, closure, references_of
@@ -48,6 +50,43 @@ def test_contexts_without_the_default_leave_the_default_where_it_is(
     assert names(rules_cache.references) == set(references_of(demo_root, "hst", "hst_0002.pmap"))
     assert rules_cache.default() == FORMER
     check_invariants(rules_cache.root, "hst", server, is_clean=True)
+
+
+@pytest.mark.parametrize(
+    ("date", "context"), [("2021-12-31", "hst_0002.pmap"), ("hst-2021-03-01T12:00:00", "hst_0001.pmap")]
+)
+@pytest.mark.parametrize("is_option", [True, False])
+def test_a_date_brings_the_rules_of_the_context_of_that_time_and_no_others(
+    date: str, context: str, rules_cache: Cache, server: Server, demo_root: Path, *, is_option: bool
+) -> None:
+    before = rules_cache.default()
+    if not is_option:
+        rules_cache.more["CRDS_CONTEXT"] = date
+
+    done = rules_cache.run("cron_sync", *(["--contexts", date] if is_option else []))
+
+    served = demo_root / "mappings" / "hst"
+    assert (done.status, done.err) == (0, "")
+    assert names(rules_cache.mappings) == closure(served, FORMER) | closure(served, context)
+    assert rules_cache.default() == before
+    check_invariants(rules_cache.root, "hst", server, is_clean=True)
+
+
+@pytest.mark.parametrize(
+    ("date", "told"),
+    [
+        ("2019-01-01", "context of 2019-01-01 00:00:00: the server's history begins at 2021-03-01 12:00:00"),
+        ("2021-02-30", "context '2021-02-30': expected the name of a mapping, one of hst-operational, "),
+    ],
+)
+def test_a_date_without_a_context_is_usage(date: str, told: str, rules_cache: Cache) -> None:
+    before = proper(rules_cache)
+
+    done = rules_cache.run("cron_sync", "--contexts", date)
+
+    assert (done.status, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert told in done.err
+    assert proper(rules_cache) == before
 
 
 def test_a_check_names_each_file_that_is_missing_or_of_wrong_length_and_mends_nothing(
