@@ -19,7 +19,7 @@ setup: .venv/setup.stamp ## Make .venv with what a run needs, and byte code of t
 
 setup-dev: setup .venv/setup-dev.stamp ## Add what tests, lint and lock need.
 
-demo: setup ## Sync a small cache from a demo server, and show how it heals, in under a minute.
+demo: setup ## Sync a small cache from a demo server, and give best references from it, in a minute.
 	@$(BIN)/python -B -m demo.tour
 
 test: lint ## Run lint, then all tests (one of them: make test ARGS='-k words').
@@ -30,13 +30,15 @@ lint: setup-dev ## Check style, types, imports and the workflow.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict crdscache demo
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile readers.smk rules
 	CRDS_PATH="$(CURDIR)/.venv/lint-cache" CRDS_OBSERVATORY=hst $(BIN)/snakemake --lint
+	CRDS_PATH="$(CURDIR)/.venv/lint-cache" CRDS_OBSERVATORY=hst $(BIN)/snakemake --lint \
+	    -s readers.smk -d .venv/lint-cache/readers
 
 format: setup-dev ## Format all code.
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
-	$(BIN)/snakefmt Snakefile rules
+	$(BIN)/snakefmt Snakefile readers.smk rules
 
 bench: setup-dev client ## Measure every figure that we claim.
 	@set -e; for program in benchmarks/bench_*.py; do \

@@ -6,8 +6,8 @@ from crdscache.cache import plan
 
 
 def shards(pattern):
-    """Name one file per shard."""
-    return expand(pattern, shard=range(config["shards"]))
+    """Name one file per shard; other wildcards stay."""
+    return expand(pattern, shard=range(config["shards"]), allow_missing=True)
 
 
 def last_plan():

@@ -12,13 +12,11 @@ from typing import Any, Protocol
 
 import yaml
 
-from crdscache.cache import identity, locks
-from crdscache.errors import CacheError, LockedError, SettingsError
-from crdscache.workflow import runs, settings
+from crdscache.cache import identity, lease, locks
+from crdscache.cache.layout import Layout
+from crdscache.errors import CacheError, ContextError, NotACacheError, SettingsError
+from crdscache.workflow import runs, settings, status
 from crdscache.workflow.settings import Setting
-
-_BUSY = 75
-_FATAL = 3
 
 
 class _ConfigSettings(Protocol):
@@ -46,11 +44,8 @@ def run_settings(workflow: Workflow, words: Sequence[str]) -> dict[str, Any]:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for the jobs
     if overrides and "run_id" in overrides:
         return dict(overrides)
-    _refuse_literal_directory()
     try:
-        by_hand = {key: Setting(_read(value), "--config") for key, value in (overrides or {}).items()}
-        resolved = settings.resolve(by_hand, settings.environment())
-        values = {key: setting.value for key, setting in resolved.items()}
+        values = _by_hand(overrides or {})
         cache = settings.typed(values).cache
         if Path.cwd() != cache.state.resolve():
             message = f"the working directory is {Path.cwd()}; the state of this cache is {cache.state}"
@@ -61,6 +56,45 @@ def run_settings(workflow: Workflow, words: Sequence[str]) -> dict[str, Any]:
     if set_up:
         values = settings.for_set_up(values)
     return values | {"run_id": runs.new_id(), "set_up": set_up, "on_terminal": False}
+
+
+def reader_settings(workflow: Workflow) -> dict[str, Any]:
+    """Put together the settings of a run that only reads a cache.
+
+    The context that it works with is settled here: if the default has moved, another run works anew.
+    """
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for the jobs
+    overrides = workflow.config_settings.overwrite_config or {}
+    if "held_context" in overrides:  # a job on another machine gets all
+        return dict(overrides)
+    try:
+        values = _by_hand(overrides)
+        cache = settings.typed(values).cache
+        if Path.cwd() == cache.state.resolve():
+            message = (
+                f"the working directory is the writer's: snakemake -s readers.smk -d {cache.state}/readers"
+            )
+            raise SettingsError(message)
+        context = _resolved(cache, values["bestrefs_context"])
+    except CacheError as error:
+        raise SystemExit(str(error)) from None
+    batch = Path(values["bestrefs_list"]).stem if values["bestrefs_list"] else "none"
+    return values | {"held_context": context, "batch": batch}
+
+
+def _resolved(cache: Layout, asked: str | None) -> str:
+    """Name a context; nothing where there is none: `--lint` needs no cache, and a job will say so."""
+    try:
+        with lease.take(cache, asked) as held:
+            return held.contexts[0]
+    except (ContextError, NotACacheError):
+        return ""
+
+
+def _by_hand(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_literal_directory()
+    told = {key: Setting(_read(value), "--config") for key, value in overrides.items()}
+    return {key: setting.value for key, setting in settings.resolve(told, settings.environment()).items()}
 
 
 def _read(value: object) -> object:
@@ -99,16 +133,10 @@ def hold_writer_lock(config: Mapping[str, Any]) -> None:
         identity.admit(typed.cache, typed.server_url, typed.use_case, set_up=config["set_up"])
         if typed.readonly_cache:
             message = "CRDS_READONLY_CACHE is set: nothing may be written"
-            raise SettingsError(message)
+            raise CacheError(message)
         lock = locks.WriterLock(typed.cache, "snakemake", config["run_id"])
         os.dup2(lock.descriptor, 0)
         atexit.register(lock.close)
-    except LockedError as error:
-        _end(_BUSY, error)
     except CacheError as error:
-        _end(_FATAL, error)
-
-
-def _end(status: int, error: CacheError) -> None:
-    os.write(2, f"{error}\n".encode())
-    raise SystemExit(status)
+        os.write(2, f"{error}\n".encode())
+        raise SystemExit(status.of(error)) from None

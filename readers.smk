@@ -1,0 +1,37 @@
+"""The readers' workflow: what only reads a cache. It needs no writer's lock, and a directory of its own.
+
+By hand, in this folder: `export CRDS_PATH=... CRDS_OBSERVATORY=hst; snakemake -s readers.smk -d DIR TARGET`.
+"""
+
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+sys.dont_write_bytecode = True  # the checkout is code, and is never written to at run time
+
+from crdscache.workflow import snakefile
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+config.update(snakefile.reader_settings(workflow))
+
+
+include: "rules/common.smk"
+include: "rules/bestrefs.smk"
+
+
+rule bestrefs:
+    """Assign best references to the data sets of bestrefs_list, in shards; status 1 if some failed."""
+    input:
+        receipts=shards(f"bestrefs/{config['batch']}/{{shard}}.tsv"),
+    log:
+        "logs/bestrefs.log",
+    conda:
+        "envs/bestrefs.yaml"
+    message:
+        "Tell which data sets failed."
+    script:
+        "scripts/bestrefs.py"
