@@ -1,4 +1,4 @@
-"""`make demo`: a cache from nothing to current, on the demo observatory."""
+"""`make demo`: a cache from nothing to current, and best references from it, on the demo observatory."""
 
 import os
 import shlex
@@ -36,15 +36,33 @@ def main() -> int:
         )
         for text, command in steps:
             run(text, command, environ)
+        datasets = [str(path) for path in sorted((PLACE / "observatory" / "datasets").iterdir())]
+        assign(datasets, environ)
         server.set_default(second)
         run(
             f"The server moves to {second}: just the difference comes, and the default switches last.",
             SYNC,
             environ,
         )
+        compare = f"safe_bestrefs --old-context {first} --print-new-references --files {' '.join(datasets)}"
+        run("Which references of the data sets are others now?", compare, environ)
         run("Is anything wrong with the cache? Silence says no.", "cache_config --check", environ)
     say(f"The cache is in {cache}.")
     return 0
+
+
+def assign(datasets: list[str], environ: dict[str, str]) -> None:
+    """Show how best references come into headers, with no server in reach."""
+    alone = environ | {"CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu"}
+    files = " ".join(datasets)
+    steps = (
+        ("Best references for seven data sets, without a server. First a dry run.", f"--files {files}"),
+        ("Write them, and see what changes in one.", f"--files {datasets[0]} --update-bestrefs --verbose"),
+        ("Write all: the first is right already.", f"--files {files} --update-bestrefs"),
+        ("Why this bias?", f"--files {datasets[2]} --types biasfile --explain biasfile"),
+    )
+    for text, options in steps:
+        run(text, f"safe_bestrefs {options}", alone)
 
 
 def say(text: str) -> None:

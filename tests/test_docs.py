@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from crdscache.workflow import settings
-from crdscache.workflow.runs import Status
+from crdscache.workflow.status import Status
 from demo.server import Server
-from tests.caches import QUICK, Done
+from tests.caches import FORMER, QUICK, Cache, Done
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -23,13 +23,14 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 CODE = sorted(
     path
-    for pattern in ("*.yaml", "schemas/*", "Snakefile", "rules/*.smk", "bin/launch", "*/**/*.py")
+    for pattern in ("*.yaml", "schemas/*", "Snakefile", "*.smk", "rules/*.smk", "bin/launch", "*/**/*.py")
     for path in ROOT.glob(pattern)
     if path.is_file() and path.parts[len(ROOT.parts)] not in {".venv", ".venv-client"}
 )
-COMMANDS = ("cache_config", "cron_sync", "remote_cache_init")
+COMMANDS = ("cache_config", "cache_lease", "cron_sync", "remote_cache_init", "safe_bestrefs")
 MISSING = "What is not here yet"
-OF_SNAKEMAKE = {"--rerun-triggers", "--list-rules"}
+OF_SNAKEMAKE = {"--forceall", "--list-rules", "--rerun-triggers"}
+KEYWORDS = {"CRDS_CTX", "CRDS_VER"}  # of FITS headers, not variables
 TIMES = re.compile(r"(\*|\d+)(/\d+)?")
 
 
@@ -149,7 +150,7 @@ def test_each_option_that_the_readme_gives_a_command_is_one_of_its_own(options: 
     calls = [
         (name, option)
         for name, words in re.findall(rf"\b({'|'.join(COMMANDS)})\b([^;|>\n]*)", here)
-        for option in sorted(options_in(words))
+        for option in sorted(options_in(words.partition(" -- ")[0]))  # what follows is another program's
     ]
 
     assert len(calls) > 10, "the search finds nothing any more"
@@ -177,21 +178,23 @@ def test_each_setting_in_the_readme_exists_and_the_site_file_is_right() -> None:
     known = yaml.safe_load((ROOT / "config.yaml").read_text())
     (site,) = map(yaml.safe_load, blocks(README, "yaml"))
     told = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| .+ \|$", section("Settings"), re.MULTILINE)
-    given = re.findall(r"--config (\w+)=", block("by hand"))
+    by_hand = re.findall(r"--config (.+)$", block("by hand") + block("long lists"), re.MULTILINE)
+    given = {key for words in by_hand for key in re.findall(r"(\w+)=", words)}
 
-    named = {name for cell in told for name in re.findall(r"\w+", cell)} | set(given)
+    named = {name for cell in told for name in re.findall(r"\w+", cell)} | given
     assert len(named) > 5, "the search finds nothing any more"
     assert named - known.keys() == set()
     jsonschema.validate(site, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()))
 
 
 def test_each_variable_in_the_readme_sets_something() -> None:
-    named = set(re.findall(r"\bCRDS_[A-Z_]+\b", README))
+    named = set(re.findall(r"\bCRDS_[A-Z_]+\b", README)) - KEYWORDS
     odd = {"CRDS_OBSERVATORY": "jwst", "CRDS_SERVER_URL": "https://example.org"}
+    truths = re.compile("CLIENT|READONLY|ALLOW|IGNORE")
 
     idle = []
     for variable in sorted(named):
-        value = odd.get(variable, "1" if "CLIENT" in variable or "READONLY" in variable else "/data")
+        value = odd.get(variable, "1" if truths.search(variable) else "/data")
         resolved = settings.resolve({}, {"CRDS_OBSERVATORY": "hst", variable: value})
         idle += [] if variable in {setting.origin for setting in resolved.values()} else [variable]
 
@@ -210,7 +213,7 @@ def test_each_target_of_the_readme_is_a_rule() -> None:
     )
     targets = re.findall(r"^\| `(\w+)`", section("snakemake by hand"), re.MULTILINE)
 
-    assert targets == ["all", "init", "estimate"]
+    assert targets == ["all", "init", "estimate", "bestrefs"]
     assert set(targets) <= set(rules)
 
 
@@ -243,7 +246,8 @@ def test_the_crontab_is_one_that_cron_takes(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, server: Server) -> "Shell":
+def shell(tmp_path: Path, server: Server, demo_root: Path) -> "Shell":
+    shutil.copytree(demo_root / "datasets", tmp_path / "visit12")
     return Shell(tmp_path, server.url)
 
 
@@ -257,6 +261,7 @@ class Shell:
 
     def real(self, text: str) -> str:
         text = text.replace("/opt/crdscache", str(ROOT)).replace("/data/crds", str(self.home))
+        text = text.replace("/data/visit12", f"{self.home}/visit12")
         return text.replace("https://hst-crds.stsci.edu", self.url)
 
     def run(self, text: str, **environ: str) -> Done:
@@ -290,3 +295,56 @@ def test_what_the_readme_shows_works_from_the_set_up_to_the_crontab(shell: Shell
     assert json.loads(estimate.read_text())["failures"] == []
     assert by_hand.status == 0, by_hand.err
     assert re.search(r"^to fetch +0 files +0 bytes$", by_hand.out, re.MULTILINE)
+
+
+@pytest.fixture
+def current(shell: Shell, whole: Cache) -> Shell:
+    """Set up as the README does, a while ago; no server is needed any more."""
+    whole.copy_to(shell.home / "ops", whole.server)
+    shell.url = "http://localhost:1"
+    return shell
+
+
+def test_what_the_readme_shows_of_best_references_works_without_a_server(current: Shell) -> None:
+    """One story, as each step needs the one before."""
+    update = current.run(block("best references"))
+    why = current.run(f"cd /data/visit12; export CRDS_PATH=/data/crds/ops; {explained()[0]}")
+    lease = current.run(block("lease"))
+    in_shards = current.run(block("long lists"))
+
+    ends = [line.partition(": ")[2] for line in update.err.splitlines()]
+    assert ends == [
+        "dry run, nothing is written: 7 of 7 files would change; --update-bestrefs writes",
+        "7 of 7 files updated",
+        "0 of 7 files updated",
+    ]
+    assert (why.status, why.out) == (0, explained()[1])
+    assert (lease.status, lease.out.splitlines()[0]) == (0, FORMER)
+    assert in_shards.status == 0, in_shards.err
+    assert len((current.home / "visit12.work/bestrefs/visit12/0.jsonl").read_text().splitlines()) == 7
+
+
+def explained() -> tuple[str, str]:
+    """Find the command that explains a choice, and what it prints."""
+    (text,) = blocks(README, "text")
+    (command,) = re.findall(r"^Why this reference\? `(.+)`:$", README, re.MULTILINE)
+    return f"/opt/crdscache/bin/{command}", text
+
+
+def test_what_the_readme_shows_of_a_laptop_works(shell: Shell) -> None:
+    done = shell.run(block("laptop"), CRDS_OBSERVATORY="hst")
+
+    assert done.status == 0, done.err
+    assert done.err.splitlines()[-1] == f"{FORMER}: 7 of 7 files updated"
+    assert "not in the cache" not in done.err
+
+
+def test_what_the_readme_shows_of_the_library_works(current: Shell) -> None:
+    (code,) = blocks(README, "python")
+    (printed,) = re.findall(r"^This prints `([^`]+)`", README, re.MULTILINE)
+
+    done = subprocess.run(
+        [sys.executable, "-c", current.real(code)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{printed}\n", "")
