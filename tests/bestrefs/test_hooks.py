@@ -266,12 +266,40 @@ def test_a_hook_that_fails_is_told_even_where_no_reference_is_required() -> None
     assert bias.choose(FULL_FRAME | {"TIME-OBS": "UNDEFINED"}) == Failure(Cause.BAD_VALUE, NO_TIME)
 
 
-def test_the_fallback_has_only_what_the_rules_themselves_ask_for() -> None:
-    """FILTER2 is in the header, but no parameter of these rules: so the exchange makes FILTER1 undefined."""
+WFPC2 = "hst_wfpc2_flatfile_0001.rmap"
+FILTERS = (("FILTER1", "FILTER2"),)
+
+
+def test_the_fallback_begins_with_the_header_as_it_was() -> None:
+    """Trap 15: FILTER1 has no meaning at first, but what it was is FILTER2 the second time."""
     flat = rules.rmap(
-        "Match({('F300W',): 'one.fits', ('UNDEFINED',): 'other.fits'})",
-        (("FILTER1",),),
-        name="hst_wfpc2_flatfile_0001.rmap",
+        "Match({('Y', 'X'): 'right.fits', ('Y', 'Z'): 'other.fits'})",
+        FILTERS,
+        name=WFPC2,
+        parkey_relevance={"filter1": '(FILTER1 != "X")'},
+    )
+
+    assert answer(flat, FILTER1="X", FILTER2="Y") == "right.fits"
+
+
+def test_the_fallback_has_only_what_the_rules_themselves_ask_for() -> None:
+    """Of the header of the instrument, MODE is a parameter of other types."""
+    flat = rules.rmap(
+        "Match({('Y', 'X'): 'flat.fits'})",
+        FILTERS,
+        name=WFPC2,
+        parkey_relevance={"filter1": '(MODE == "FULL")'},
+    )
+
+    assert answer(flat, FILTER1="Y", FILTER2="X", MODE="FULL") == "flat.fits"
+    assert answer(flat, FILTER1="X", FILTER2="Y", MODE="FULL") == Failure(
+        Cause.BAD_RULES, "name 'MODE' is not defined"
+    )
+
+
+def test_a_filter_that_is_not_there_is_undefined_after_the_exchange() -> None:
+    flat = rules.rmap(
+        "Match({('F300W',): 'one.fits', ('UNDEFINED',): 'other.fits'})", (("FILTER1",),), name=WFPC2
     )
 
     assert answer(flat, FILTER1="F606W", FILTER2="F300W") == "one.fits"

@@ -170,6 +170,7 @@ def test_select_version_takes_the_first_limit_that_is_not_below(
 def test_limits_sort_by_number_then_relation_and_the_default_is_last() -> None:
     keys = ["default", "6", "<=5", "=5", "<5", "==4", "<4"]
 
+    assert limit("==5") == limit("=5") == limit("5") == (5.0, "=")
     assert sorted(keys, key=limit) == ["<4", "==4", "<5", "<=5", "=5", "6", "default"]
 
 
