@@ -121,13 +121,24 @@ def take(cache: Layout, *asked: str | None, wait_s: float = CONFIG_WAIT_S) -> Le
     UnreadableConfigError
         The configuration is damaged; the message names it.
     """
+    # Read before, as it takes longest: readers that come one after the other would keep the writer out.
+    stamp, info = _stamp(cache), _configuration(cache)
     with _shared(cache.locks / CONFIG_LOCK, wait_s), ExitStack() as undo:
-        lease = Lease(cache, _configuration(cache))
+        lease = Lease(cache, info if stamp == _stamp(cache) else _configuration(cache))
         undo.callback(lease.close)
         for each in asked:
             lease.hold(each)
         undo.pop_all()
     return lease
+
+
+def _stamp(cache: Layout) -> tuple[int, ...]:
+    """Tell one saved configuration from another."""
+    try:
+        status = (cache.config / serverconfig.CONFIG_FILE).stat()
+    except OSError:  # what is wrong with it is told when it is read
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _configuration(cache: Layout) -> ServerInfo:

@@ -137,21 +137,26 @@ def test_signals_are_passed_on(number: signal.Signals, whole_cache: Cache) -> No
 def test_what_a_terminal_sends_to_all_reaches_the_program_once(whole_cache: Cache) -> None:
     """A second SIGINT makes some programs leave in a hurry."""
     code = (
-        "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: print('got', flush=True))\n"
-        "print('ready', flush=True)\nsignal.pause()\ntime.sleep(1)"
+        "import os, signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n"
+        "os.write(1, b'ready\\n')\nsignal.sigwait([signal.SIGINT])\nos.write(1, b'got\\n')\n"
+        "if signal.sigtimedwait([signal.SIGINT], 1): os.write(1, b'again\\n')"
     )
     master, slave = pty.openpty()
     line = ["setsid", "--ctty", *whole_cache.line("cache_lease", "--", sys.executable, "-c", code)]
     with subprocess.Popen(
         line, env=whole_cache.environ, stdin=slave, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        said = [process.stdout.readline()]
-        process.send_signal(signal.SIGSTOP)  # of two at the same moment the program would notice one
-        os.write(master, b"\x03")
-        said.append(process.stdout.readline())
-        process.send_signal(signal.SIGCONT)
-        said += process.stdout
+        try:
+            assert process.stdout is not None
+            said = [process.stdout.readline()]
+            process.send_signal(signal.SIGSTOP)  # of two at the same moment the program would notice one
+            os.write(master, b"\x03")
+            said.append(process.stdout.readline())
+            process.send_signal(signal.SIGCONT)
+            said += process.stdout
+            process.wait()
+        finally:
+            process.kill()  # else a failure would wait for what is stopped
     for descriptor in (master, slave):
         os.close(descriptor)
 
