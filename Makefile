@@ -2,7 +2,8 @@
 
 PYTHON ?= $(shell for p in python3.11 python3; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-CLIENT := crds==14.0.3
+# stdatamodels has the keywords of jwst.
+CLIENT := crds==14.0.3 stdatamodels==6.0.0
 BIN := .venv/bin
 # pip's warnings are about the machine's own settings; its errors are shown.
 INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --require-hashes

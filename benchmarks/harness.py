@@ -4,12 +4,12 @@ The peer is the missions' own client (`make client`). Both work against the same
 ratios count, whatever the machine.
 """
 
+import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,33 +56,37 @@ class Site:
 
 def timed(command: Sequence[str], environ: dict[str, str] | None = None) -> Timing:
     """Run a command to its good end, and time it."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    errors = process.stderr.read() if process.stderr else b""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall_s = time.perf_counter() - start
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{errors.decode()[-2000:]}")
-    return Timing(wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
+    # By a process of its own: a child's memory counts from that of its parent, which may hold a lot here.
+    launcher = [sys.executable, "-I", str(CHECKOUT / "benchmarks" / "time_command.py")]
+    told = subprocess.run([*launcher, *command], env=environ, capture_output=True, text=True, check=True)
+    status, *figures = json.loads(told.stdout)
+    if status != 0:
+        sys.exit(f"{' '.join(command)} ended with {status}:\n{told.stderr[-2000:]}")
+    return Timing(*figures)
 
 
 @contextmanager
-def site() -> Iterator[Site]:
-    """Serve the real hst rules with references of 2 KB each, from a process of its own."""
+def sample() -> Iterator[Path]:
+    """Make a directory that holds the sample cache of hst as `data`: rules and catalogue, no references."""
     unpack = CHECKOUT.parent / "shared" / "data" / "unpack.sh"
     if not unpack.exists() or not CLIENT.exists():
         sys.exit(
             "needed: the sample caches beside the checkout (../shared/data), and the client (make client)"
         )
     with tempfile.TemporaryDirectory(prefix="crdscache-bench-") as place:
-        data = Path(place) / "data"
-        subprocess.run([unpack, data, "hst"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([unpack, Path(place) / "data", "hst"], check=True, stdout=subprocess.DEVNULL)
+        yield Path(place)
+
+
+@contextmanager
+def site() -> Iterator[Site]:
+    """Serve the real hst rules with references of 2 KB each, from a process of its own."""
+    with sample() as place:
         words = [
             sys.executable,
             "-m",
             "demo.server",
-            str(data),
+            str(place / "data"),
             "--observatory",
             "hst",
             "--cap",
@@ -92,7 +96,7 @@ def site() -> Iterator[Site]:
         server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environ)
         try:
             url = server.stdout.readline().strip() if server.stdout else ""
-            yield Site(url, Path(place))
+            yield Site(url, place)
         finally:
             server.terminate()
             server.wait()

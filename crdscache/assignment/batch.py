@@ -79,6 +79,8 @@ def write(results: Iterable[Done], receipts: Path, answers: Path) -> None:
 
 def _receipt(done: Done) -> Receipt:
     failures = [f"{problem.name}: {problem.reason}".removeprefix(": ") for problem in done.failures]
+    # An error of a file begins with its name, and so does the line in which a failure is told.
+    failures = [failure.removeprefix(f"{done.id}: ") for failure in failures]
     return Receipt(done.id, done.context or "", _outcome(done), "; ".join(failures[:1]))
 
 

@@ -9,7 +9,7 @@ from crdscache.bestrefs.answers import Answer, Compound, Json
 from crdscache.bestrefs.choose import Chooser, Load
 from crdscache.contexts import names
 from crdscache.contexts.records import Needs, Problem
-from crdscache.datasets import files, rpc
+from crdscache.datasets import files, opening, rpc
 from crdscache.datasets.records import Dataset
 from crdscache.errors import BestrefsError, DatasetError, MappingError, MissingMappingError
 from crdscache.server.rpc import RpcClient
@@ -58,14 +58,15 @@ def _read(path: str) -> Dataset | Problem:
     try:
         return Dataset(path, files.read_header(Path(path)))
     except DatasetError as error:
-        return Problem(names.printable(path), str(error))
+        name = opening.shown(Path(path))
+        return Problem(name, str(error).removeprefix(f"{name}: "))
 
 
 def _choose(chooser: Chooser, dataset: Dataset) -> set[str] | Problem:
     try:
         answers = chooser.choose(parameters.identified(dataset.header))
     except BestrefsError as error:
-        return Problem(names.printable(dataset.id), str(error))
+        return Problem(opening.shown(Path(dataset.id)), str(error))
     return {name for answer in answers.values() for name in _names(answer)}
 
 

@@ -72,10 +72,7 @@ def _work(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--json", type=Path, metavar="FILE", help="the answers, a JSON object in each line")
     what.add_argument(
-        "--jobs",
-        type=arguments.count,
-        metavar="N",
-        help="processes to use; else as many as there are cores",
+        "--jobs", type=arguments.count, metavar="N", help="processes to use; else one for each core"
     )
     what.add_argument("--verbose", action="store_true", help="tell each change")
 

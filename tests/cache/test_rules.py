@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crdscache.cache.rules import Rules
+from crdscache.cache.rules import Rules, loader
 from crdscache.contexts import closure
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.closure import Closure, Links
@@ -241,3 +241,29 @@ def test_S14_mapping_that_is_missing_makes_its_context_incomplete_and_no_other(t
     why = "lost.rmap: neither here nor on the server (path: bad.pmap > half.imap > lost.rmap)"
     assert bad.problems == (Problem("lost.rmap", why),)
     assert good == Closure("good.pmap", ("good.pmap", "whole.imap", "x.rmap"), ("x.rmap",))
+
+
+@pytest.mark.parametrize("is_directory", [True, False])
+def test_whole_mappings_come_from_a_directory_or_from_what_gives_their_bytes(
+    tmp_path: Path, *, is_directory: bool
+) -> None:
+    written.write(tmp_path, {RMAP: TEXT})
+    source = tmp_path if is_directory else {RMAP: TEXT}.__getitem__
+
+    read = loader(source)(RMAP)
+
+    assert (read.name, read.instrument, read.reftype) == (RMAP, "acs", "darkfile")
+
+
+def test_a_mapping_that_is_not_in_the_directory_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MissingMappingError, match=f"^{RMAP}: "):
+        loader(tmp_path)(RMAP)
+
+
+def test_S15_a_mapping_with_a_wrong_sum_is_refused_unless_sums_are_ignored(tmp_path: Path) -> None:
+    written.write(tmp_path, {RMAP: TEXT.replace(b"b.fits", b"x.fits")})
+
+    with pytest.raises(MappingError, match=rf"^{RMAP}: the sum in its header is [0-9a-f]{{40}}, should be "):
+        loader(tmp_path)(RMAP)
+
+    assert loader(tmp_path, ignore_sums=True)(RMAP).name == RMAP

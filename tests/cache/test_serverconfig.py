@@ -235,3 +235,40 @@ def test_bad_files_are_listed_one_a_line_without_a_last_newline(
     assert (tmp_path / "bad_files.txt").read_bytes() == text
     assert (before, serverconfig.bad_files_are(tmp_path, names)) == (False, True)
     assert not serverconfig.bad_files_are(tmp_path, [*names, "c"])
+
+
+def test_single_files_are_found_in_a_catalogue_that_is_not_unpacked_before(
+    cache: Layout, demo_root: Path
+) -> None:
+    info = serverconfig.read_info(cache.config, "hst", with_catalogue=False)
+    assert info is not None
+    record = serverconfig.records(info)
+
+    name = "e6o0938au.r3d"
+    data = (demo_root / "references" / "hst" / name).read_bytes()
+    assert info.metadata is None
+    assert record(name) == written.record(name, data)
+    assert record("unheard.fits") is None
+    rejected = record("56615301j_drk.fits")
+    assert rejected is not None
+    assert rejected.is_rejected
+
+
+@pytest.mark.parametrize("metadata", [None, {}, []])
+def test_without_a_catalogue_no_file_is_known(metadata: object, cache: Layout) -> None:
+    info = serverconfig.read_info(cache.config, "hst", with_catalogue=False)
+    assert info is not None
+
+    record = serverconfig.records(replace(info, raw={**info.raw, "download_metadata": metadata}))
+
+    assert record("e6o0938au.r3d") is None
+
+
+def test_S19_a_catalogue_that_cannot_be_unpacked_is_told_when_a_file_is_asked_for(cache: Layout) -> None:
+    info = serverconfig.read_info(cache.config, "hst", with_catalogue=False)
+    assert info is not None
+    damaged = {"crds_encoded": "1.0", "crds_payload": "x"}
+    record = serverconfig.records(replace(info, raw={**info.raw, "download_metadata": damaged}))
+
+    with pytest.raises(UnreadableConfigError, match=r"^server_config: "):
+        record("e6o0938au.r3d")

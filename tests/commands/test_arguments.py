@@ -1,14 +1,17 @@
 """The command line, before anything is done."""
 
+import argparse
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from crdscache import __version__
 from crdscache.commands import arguments, cron_sync
+from crdscache.errors import SettingsError
 from tests.caches import Cache, finish, start
 
-COMMANDS = ("cron_sync", "remote_cache_init", "cache_config")
+COMMANDS = ("cron_sync", "remote_cache_init", "cache_config", "cache_lease", "safe_bestrefs")
 
 
 @pytest.mark.parametrize(
@@ -49,14 +52,17 @@ def test_help_has_examples_and_version_says_whose_command_it_is(command: str, no
 def test_help_comes_without_what_is_slow_to_import(no_cache: Cache) -> None:
     program = no_cache.checkout / ".venv" / "bin" / "python"
     code = (
-        "import sys; from crdscache.commands import cron_sync; cron_sync.make_parser(); print(*sys.modules)"
+        "import sys; from crdscache.commands import cache_lease, cron_sync, safe_bestrefs; "
+        "cron_sync.make_parser(); cache_lease.make_parser(); safe_bestrefs.make_parser(); print(*sys.modules)"
     )
 
     loaded = subprocess.run(
         [program, "-c", code], cwd=no_cache.checkout, capture_output=True, text=True, check=True
     )
 
-    assert {"requests", "yaml", "jsonschema", "rich", "snakemake"} & set(loaded.stdout.split()) == set()
+    assert {"requests", "yaml", "jsonschema", "rich", "snakemake", "numpy", "astropy"} & set(
+        loaded.stdout.split()
+    ) == set()
 
 
 @pytest.mark.parametrize("words", [["--al"], ["--last", "x"], ["--frobnicate"], ["stray"]])
@@ -88,6 +94,7 @@ def test_a_wrong_command_line_is_usage_and_touches_nothing(words: list[str], no_
         ("CRDS_CLIENT_TIMEOUT_SECONDS", "-1"),
         ("CRDS_LOCKS", "locks"),
         ("CRDS_CONTEXT", "hst latest"),
+        ("CRDS_CONTEXT", "2020-01-01 12:00:00 "),
         ("CRDSCACHE_SITE", "{home}/nowhere.yaml"),
     ],
 )
@@ -105,3 +112,27 @@ def test_P19_a_bad_variable_is_usage_with_its_name_and_value_and_nothing_is_made
     assert variable in done.err
     assert all(repr(text)[1:-1] in done.err for text in given.values())
     assert sorted(no_cache.home.rglob("*")) == before
+
+
+def test_a_list_stands_for_its_lines_and_what_is_named_twice_counts_once(tmp_path: Path) -> None:
+    lines = b"# of today\n\nb.fits\n   \nwith blanks.fits\ncaf\xe9.fits\na.fits\n-x.fits"
+    (tmp_path / "list").write_bytes(lines)
+
+    found = arguments.listed(
+        ["a.fits", f"@{tmp_path / 'list'}", "c\nd.fits", "a.fits", f"@{tmp_path / 'list'}"]
+    )
+
+    assert found == ["a.fits", "b.fits", "with blanks.fits", "caf\udce9.fits", "-x.fits", "c\nd.fits"]
+
+
+@pytest.mark.parametrize("name", ["nowhere", ""])
+def test_a_list_that_cannot_be_read_is_told(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"^@{tmp_path}/{name}: "):
+        arguments.listed([f"@{tmp_path}/{name}"])
+
+
+def test_a_count_is_one_at_least() -> None:
+    assert [arguments.count(word) for word in ("1", "12")] == [1, 12]
+    for word in ("0", "-1"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"expected 1 or more, found {word}"):
+            arguments.count(word)

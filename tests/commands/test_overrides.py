@@ -1,6 +1,7 @@
 """What a command line says of the settings."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,22 @@ def parsed(line: str) -> argparse.Namespace:
                 "shards": Setting(2, "--config"),
                 "holdings": Setting(["acs"], "--config"),
                 "use_case": Setting("test", "--config"),
+            },
+        ),
+        (
+            "--dataset-files /a.fits /b.fits /a.fits",
+            {
+                "dataset_files": Setting(["/a.fits", "/b.fits"], "--dataset-files"),
+                "dataset_ids": Setting([], "--dataset-ids"),
+                "fetch_references": Setting(value=True, origin="--dataset-files"),
+            },
+        ),
+        (
+            "-dataset-ids X Y:Z",
+            {
+                "dataset_files": Setting([], "--dataset-files"),
+                "dataset_ids": Setting(["X", "Y:Z"], "--dataset-ids"),
+                "fetch_references": Setting(value=True, origin="--dataset-ids"),
             },
         ),
         # What `--config` says comes last.
@@ -72,3 +89,14 @@ def test_a_new_address_of_the_server_is_a_setting(monkeypatch: pytest.MonkeyPatc
     remote_cache_init.main(["-rebind", "https://new.name"])
 
     assert overrides.collect(given[0]) == {"server_url": Setting("https://new.name", "--rebind")}
+
+
+def test_files_of_data_sets_are_named_for_a_process_that_stands_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list").write_text("b.fits\n/c.fits\n")
+
+    found = overrides.collect(parsed("--dataset-files a.fits @list"))
+
+    assert found["dataset_files"].value == [f"{tmp_path}/a.fits", f"{tmp_path}/b.fits", "/c.fits"]

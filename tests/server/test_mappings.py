@@ -10,6 +10,7 @@ from crdscache.contexts import closure
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.closure import Links
 from crdscache.contexts.records import Outcome, Receipt
+from crdscache.errors import MissingMappingError
 from crdscache.server.fetch import Downloader
 from crdscache.server.mappings import Shelf
 from demo import faults
@@ -265,3 +266,17 @@ def test_dry_run_brings_copies_elsewhere_and_nothing_here(place: Place, tmp_path
     assert outcomes(receipts) == dict.fromkeys(sorted(ONE), Outcome.FETCHED)
     assert list(place.directory.iterdir()) == []
     assert closure.walk("hst_1.pmap", rules.load).is_whole
+
+
+def test_a_mapping_is_read_from_its_copy_or_else_from_where_it_is(place: Place, tmp_path: Path) -> None:
+    """A dry run looks at rules that it does not keep."""
+    written.write(place.directory, {"acs_dark_1.rmap": TEXTS["acs_dark_1.rmap"]})
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    shelf, _, _ = place.run("hst_1.pmap", aside=elsewhere)
+
+    assert {name: shelf.read(name) for name in ONE} == {name: TEXTS[name] for name in ONE}
+    assert place.here == {"acs_dark_1.rmap"}
+    with pytest.raises(MissingMappingError, match=r"^wfc3_1\.imap: "):
+        shelf.read("wfc3_1.imap")

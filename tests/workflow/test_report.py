@@ -87,3 +87,18 @@ def test_a_switch_and_what_holds_one_back_are_told() -> None:
 )
 def test_sizes_are_written_for_people(size_bytes: float, expected: str) -> None:
     assert report.size(size_bytes) == expected
+
+
+def test_a_workflow_by_hand_ends_by_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    report.end_by(())
+    without = capsys.readouterr()
+
+    with pytest.raises(SystemExit) as stop:
+        report.end_by(tuple(Problem(f"{number}.fits", "status 500") for number in range(30)))
+
+    out, err = capsys.readouterr()
+    assert (without, stop.value.code, out) == (("", ""), 1, "")
+    assert err.splitlines() == [
+        *(f"failed: {number}.fits: status 500" for number in range(19)),
+        "and 11 more failures: see the log",
+    ]

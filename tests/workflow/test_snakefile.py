@@ -10,7 +10,7 @@ import pytest
 
 from crdscache.cache import locks
 from crdscache.workflow import settings, snakefile
-from tests.caches import Cache
+from tests.caches import FORMER, Cache
 
 
 @dataclass
@@ -115,3 +115,49 @@ def test_who_has_the_lock_as_standard_input_works_for_the_writer(
     finally:
         os.dup2(kept, 0)
         os.close(kept)
+
+
+@pytest.fixture
+def reader(by_hand: Cache, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    """Stand in a directory of a reader's own."""
+    place = by_hand.home / "readers"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return by_hand
+
+
+@pytest.mark.parametrize(
+    ("given", "context", "batch"),
+    [
+        ({}, FORMER, "none"),
+        ({"bestrefs_list": "/data/night.7.list"}, FORMER, "night.7"),
+        ({"bestrefs_context": "hst-operational"}, FORMER, "none"),
+        ({"bestrefs_context": "hst_9999.pmap"}, "", "none"),  # a job will say so
+    ],
+)
+def test_a_reader_settles_its_context_before_the_first_job(
+    given: dict[str, str], context: str, batch: str, reader: Cache
+) -> None:
+    values = snakefile.reader_settings(Workflow(Overrides(given)))
+
+    expected = {key: setting.value for key, setting in settings.resolve({}, reader.environ).items()}
+    assert values == expected | given | {"held_context": context, "batch": batch}
+
+
+def test_a_job_of_a_reader_takes_the_context_that_was_settled() -> None:
+    given = {"held_context": FORMER, "shards": 3}
+
+    assert snakefile.reader_settings(Workflow(Overrides(given))) == given
+
+
+def test_a_reader_keeps_out_of_the_writers_directory(by_hand: Cache) -> None:
+    with pytest.raises(
+        SystemExit, match=rf"is the writer's: snakemake -s readers\.smk -d {by_hand.state}/readers"
+    ):
+        snakefile.reader_settings(Workflow())
+
+
+@pytest.mark.usefixtures("reader")
+def test_a_reader_whose_context_is_none_stops_in_words() -> None:
+    with pytest.raises(SystemExit, match=r"^context 'newest': expected the name of a mapping"):
+        snakefile.reader_settings(Workflow(Overrides({"bestrefs_context": "newest"})))

@@ -8,7 +8,7 @@ import pytest
 from crdscache.cache import answer, identity
 from crdscache.cache.answer import Answer
 from crdscache.cache.identity import ALL, NONE, Holdings, Identity
-from crdscache.cache.plan import Plan
+from crdscache.cache.plan import Plan, Scope
 from crdscache.contexts import serverinfo
 from crdscache.contexts.records import Action, Kind, ManifestRow, PlanRow
 from crdscache.contexts.selection import Wanted
@@ -32,14 +32,18 @@ def answer_for(root: Path, *contexts: str) -> Answer:
 def test_the_scope_is_what_the_settings_ask_for_of_the_contexts_that_are_meant(demo_root: Path) -> None:
     said = answer_for(demo_root, FORMER)
 
-    scope = steps.scope(config_with(demo_root, fetch_references=True), said)
+    scope = steps.scope(
+        config_with(demo_root, fetch_references=True, tolerate_missing=["a"]), said, frozenset({"x"})
+    )
 
-    assert (scope.contexts, scope.default_context, scope.fetch, scope.check, scope.source) == (
+    assert scope == Scope(
         (FORMER,),
         LATEST,
-        True,
-        False,
-        said.info.reference_url,
+        fetch=True,
+        check=False,
+        source=said.info.reference_url,
+        tolerated=frozenset({"a"}),
+        chosen=frozenset({"x"}),
     )
 
 
@@ -51,6 +55,9 @@ def test_the_scope_is_what_the_settings_ask_for_of_the_contexts_that_are_meant(d
         (FORMER, {"fetch_references": True}, Holdings(("acs",))),
         (LATEST, {"fetch_references": True, "holdings": "none"}, NONE),
         (LATEST, {"holdings": ["wfc3"]}, Holdings(("wfc3",))),
+        # What some data sets need is no promise for others.
+        (LATEST, {"fetch_references": True, "dataset_ids": ["X"]}, Holdings(("acs",))),
+        (LATEST, {"fetch_references": True, "dataset_files": ["/x.fits"]}, Holdings(("acs",))),
     ],
 )
 def test_the_promise_is_the_setting_or_what_is_fetched_for_the_default(

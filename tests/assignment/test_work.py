@@ -1,0 +1,68 @@
+"""The work on single data sets, as a library gives it; the command's tests tell what it writes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from crdscache.assignment.comparison import Change
+from crdscache.assignment.work import SOFTWARE, Done, Edit, Task
+from crdscache.contexts.records import Problem
+from demo.deliveries import DATASETS
+from tests.assignment.conftest import NewWorker
+from tests.caches import FORMER, LATEST
+
+ACS, WFC3 = (DATASETS[name] for name in ("JDEM01010:JDEM01A2Q", "IDEM02D1Q:IDEM02D1Q"))
+CCDTAB = {"ccdtab": "m5c1200cj_ccd.fits"}
+
+
+@pytest.fixture
+def path(demo_root: Path, tmp_path: Path) -> str:
+    return str(shutil.copy(demo_root / "datasets" / "jdem01a2q_raw.fits", tmp_path))
+
+
+def test_what_comes_of_a_file_is_one_record(path: str, new_worker: NewWorker) -> None:
+    done = new_worker(Task(), reftypes=("ccdtab",)).of_file(path)
+
+    assert done == Done(
+        path,
+        LATEST,
+        "acs",
+        CCDTAB,
+        references=CCDTAB,
+        edits=(
+            Edit("CRDS_CTX", None, LATEST),
+            Edit("CRDS_VER", None, SOFTWARE),
+            Edit("CCDTAB", None, "jref$m5c1200cj_ccd.fits"),
+        ),
+    )
+    assert done.line() == {"id": path, "context": LATEST, "bestrefs": CCDTAB}
+
+
+def test_a_file_is_changed_once(path: str, new_worker: NewWorker) -> None:
+    worker = new_worker(Task(updates=True))
+
+    first, second = worker.of_file(path), worker.of_file(path)
+
+    assert (first.is_changed, second.is_changed, second.edits) == (True, False, ())
+
+
+def test_a_comparison_with_another_context_names_what_changes_and_edits_just_that(
+    path: str, new_worker: NewWorker
+) -> None:
+    done = new_worker(Task(old_context=FORMER)).of_file(path)
+
+    assert done.changes == (Change("mdriztab", "n/a", "82213200j_mdz.fits"),)
+    assert [edit.keyword for edit in done.edits] == ["CRDS_CTX", "CRDS_VER", "MDRIZTAB"]
+
+
+def test_what_is_wrong_with_one_file_is_told_in_its_record(tmp_path: Path, new_worker: NewWorker) -> None:
+    missing = str(tmp_path / "missing.fits")
+
+    done = new_worker(Task()).of_file(missing)
+
+    reason = f"{missing}: No such file or directory"
+    assert done == Done(missing, LATEST, error=f"DatasetError: {reason}", failures=(Problem("", reason),))
+    assert done.line() == {
+        "id": missing, "context": LATEST, "bestrefs": None, "error": f"DatasetError: {reason}"
+    }  # fmt: skip
