@@ -103,7 +103,7 @@ def test_headers_are_the_clients_card_by_card(
 ) -> None:
     """But for its name, and for types of jwst that it does not look up for an exposure of that kind."""
     if observatory == "jwst" and not list(client.parents[1].glob("lib/*/site-packages/stdatamodels")):
-        pytest.skip("for jwst the client needs stdatamodels, which make client does not install")
+        pytest.skip("for jwst the client needs stdatamodels: make client installs both")
     ours = write(observatory, tmp_path / "ours")
     before = {path.name: cards_of(path) for path in ours}
     theirs = [tmp_path / "theirs" / path.name for path in ours]
