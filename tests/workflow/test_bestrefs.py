@@ -112,7 +112,7 @@ def test_beside_a_writer_failed_data_sets_are_named_with_status_1(
         done = run(cache, place, write_list(place, files[0], missing, files[1]))
 
     assert done.status == 1
-    assert f"failed: {missing}: {missing}: No such file or directory\n" in done.err
+    assert f"failed: {missing}: No such file or directory\n" in done.err
     assert "Traceback" not in done.err
     assert receipts(place) == [
         [str(files[0]), LATEST, "would-change", ""],
