@@ -116,7 +116,7 @@ def test_beside_a_writer_failed_data_sets_are_named_with_status_1(
     assert "Traceback" not in done.err
     assert receipts(place) == [
         [str(files[0]), LATEST, "would-change", ""],
-        [str(missing), LATEST, "failed", f"{missing}: No such file or directory"],
+        [str(missing), LATEST, "failed", "No such file or directory"],
         [str(files[1]), LATEST, "would-change", ""],
     ]
 
