@@ -44,19 +44,12 @@ class Session:
         self._assigners: dict[str, Assigner] = {}
 
     def assigner(self, asked: str | None) -> Assigner:
-        """Hold a context, and read its root.
-
-        Parameters
-        ----------
-        asked
-            A name, a symbolic name or a date; None: the default context.
+        """Hold a context as `Lease.hold` does, and read its root.
 
         Raises
         ------
-        SettingsError
-            It is no context.
-        ContextError, MappingError
-            It is not in the cache, or not usable.
+        MappingError
+            It is not usable; else as `Lease.hold`.
         """
         context = self.held.hold(asked)
         if context not in self._assigners:

@@ -1,6 +1,5 @@
 """Work spread over processes, its results in order."""
 
-import ctypes
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +9,13 @@ from multiprocessing.context import ForkContext, ForkProcess
 from typing import Any, TypeVar
 
 from crdscache.errors import CacheError
+from crdscache.workflow import joblog
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _FEW = 8  # not worth the start of a process
 _MOST_AT_ONCE = 8  # so that a stop is not kept waiting
-_PR_SET_PDEATHSIG = 1
 
 
 def ordered(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
@@ -68,7 +67,7 @@ def _begin(work: Callable[[Any], Any]) -> None:
     """Prepare a process: it ends when we say so, or when we are gone; signals are our business."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    joblog.die_with_parent(signal.SIGKILL)
     _of_process.append(work)
 
 

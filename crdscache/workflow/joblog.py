@@ -50,7 +50,7 @@ def warn(command: str) -> None:
 @contextmanager
 def job_log(path: str) -> Iterator[None]:
     """Run a job's work: its log goes to `path`, and what stops it is told in one line, no traceback."""
-    _die_with_parent()
+    die_with_parent(signal.SIGTERM)
     gc.set_threshold(_GC_AFTER)
     try:
         log_to(Path(path))
@@ -87,6 +87,6 @@ def _stop(error: CacheError) -> None:
     raise SystemExit(3) from None
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to end this job when snakemake is gone, so that no orphan works on without a master."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def die_with_parent(number: signal.Signals) -> None:
+    """Ask the kernel to end this process by a signal when its parent is gone: no orphan works on alone."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
