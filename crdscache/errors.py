@@ -83,6 +83,14 @@ class BestrefsError(CacheError):
 class DatasetError(CacheError):
     """One data set cannot be read or written; the others go on."""
 
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name, self.reason = name, reason
+
+    def reason_for(self, name: str) -> str:
+        """Give the reason where the data set is named already; a link leads to a file of another name."""
+        return self.reason if name == self.name else str(self)
+
 
 class TransferError(CacheError):
     """What another attempt may cure: the only branch that is retried."""

@@ -44,7 +44,7 @@ def split(source: Path, n_shards: int) -> list[list[str]]:
         data = source.read_bytes()
         text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode(errors="surrogateescape")
     except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{source}: the list of data sets cannot be read: {error}") from error
+        raise DatasetError(str(source), f"the list of data sets cannot be read: {error}") from error
     entries = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
     bounds = [len(entries) * number // n_shards for number in range(n_shards + 1)]
     return [entries[start:stop] for start, stop in pairwise(bounds)]
@@ -79,8 +79,6 @@ def write(results: Iterable[Done], receipts: Path, answers: Path) -> None:
 
 def _receipt(done: Done) -> Receipt:
     failures = [f"{problem.name}: {problem.reason}".removeprefix(": ") for problem in done.failures]
-    # An error of a file begins with its name, and so does the line in which a failure is told.
-    failures = [failure.removeprefix(f"{done.id}: ") for failure in failures]
     return Receipt(done.id, done.context or "", _outcome(done), "; ".join(failures[:1]))
 
 

@@ -33,7 +33,7 @@ def of_lines(worker: Worker, lines: Sequence[Dataset | Problem]) -> list[Done]:
     groups: dict[str | None, list[tuple[int, Dataset]]] = {}
     for number, line in enumerate(lines):
         if isinstance(line, Problem):
-            done[number] = failed(line.name, None, DatasetError(line.reason))
+            done[number] = failed(line.name, None, DatasetError(line.name, line.reason))
         else:
             groups.setdefault(line.context or worker.task.context, []).append((number, line))
     for context, members in groups.items():

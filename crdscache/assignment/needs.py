@@ -59,7 +59,7 @@ def _read(path: str) -> Dataset | Problem:
         return Dataset(path, files.read_header(Path(path)))
     except DatasetError as error:
         name = opening.shown(Path(path))
-        return Problem(name, str(error).removeprefix(f"{name}: "))
+        return Problem(name, error.reason_for(name))
 
 
 def _choose(chooser: Chooser, dataset: Dataset) -> set[str] | Problem:

@@ -15,7 +15,7 @@ from crdscache.bestrefs.explain import Explanation
 from crdscache.bestrefs.parameters import Header
 from crdscache.cache.stock import Lack
 from crdscache.contexts.records import Problem
-from crdscache.datasets import files, headerupdate
+from crdscache.datasets import files, headerupdate, opening
 from crdscache.errors import BestrefsError, CacheError, DatasetError
 
 SOFTWARE = f"crdscache {__version__}"
@@ -135,7 +135,7 @@ class Worker:
         try:
             return replace(done, is_changed=headerupdate.update(Path(done.id), values))
         except DatasetError as error:
-            return replace(done, edits=(), failures=(*done.failures, Problem("", str(error))))
+            return replace(done, edits=(), failures=(*done.failures, Problem("", _reason(done.id, error))))
 
     def _values(self, done: Done) -> dict[str, str]:
         references = done.references or {}
@@ -159,4 +159,8 @@ def _edits(header: Header, values: Mapping[str, str]) -> Iterator[Edit]:
 def failed(name: str, context: str | None, error: CacheError) -> Done:
     """Tell that nothing of a data set could be looked up."""
     kind = error.client_class if isinstance(error, BestrefsError) else type(error).__name__
-    return Done(name, context, error=f"{kind}: {error}", failures=(Problem("", str(error)),))
+    return Done(name, context, error=f"{kind}: {error}", failures=(Problem("", _reason(name, error)),))
+
+
+def _reason(name: str, error: CacheError) -> str:
+    return error.reason_for(opening.shown(Path(name))) if isinstance(error, DatasetError) else str(error)

@@ -103,10 +103,8 @@ class _Told:
         self._lacks |= {lack.name: lack for lack in done.lacks}
         self._warnings += [f"{name}: {problem.name} {problem.reason}" for problem in done.warnings]
         for problem in done.failures:
-            # An error of a file names it already.
-            about = "" if problem.reason.startswith(f"{name}: ") else f"{name}: "
-            about += f"{problem.name}: " if problem.name else ""
-            sys.stderr.write(f"{about}{problem.reason}\n")
+            about = f"{name}: {problem.name}" if problem.name else name
+            sys.stderr.write(f"{about}: {problem.reason}\n")
         if done.changes:
             is_file = self._options.headers is None  # an id is PRODUCT:EXPOSURE
             self._affected.add((name if is_file else name.partition(":")[0]).lower())

@@ -66,6 +66,4 @@ def _library(path: Path) -> ModuleType:
     try:
         return importlib.import_module("asdf")
     except ImportError as error:
-        raise DatasetError(
-            f"{opening.shown(path)}: to read it, the library asdf must be installed"
-        ) from error
+        raise DatasetError(opening.shown(path), "to read it, the library asdf must be installed") from error

@@ -37,7 +37,7 @@ class Source:
 
     def refusal(self, reason: str) -> DatasetError:
         """Make the error that names the file."""
-        return DatasetError(f"{shown(self.path)}: {reason}")
+        return DatasetError(shown(self.path), reason)
 
     def require_unchanged(self) -> None:
         """Make sure that the name still stands for what was opened, and that nobody has written to it.
@@ -77,7 +77,7 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DatasetError(f"{shown(path)}: {error.strerror or error}") from error
+        raise DatasetError(shown(path), str(error.strerror or error)) from error
 
 
 def shown(path: Path) -> str:
@@ -89,7 +89,7 @@ def shown(path: Path) -> str:
 def _require_regular(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise DatasetError(f"{shown(path)}: a file was expected, found {kind}")
+        raise DatasetError(shown(path), f"a file was expected, found {kind}")
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

@@ -62,7 +62,8 @@ def test_what_is_wrong_with_one_file_is_told_in_its_record(tmp_path: Path, new_w
     done = new_worker(Task()).of_file(missing)
 
     reason = f"{missing}: No such file or directory"
-    assert done == Done(missing, LATEST, error=f"DatasetError: {reason}", failures=(Problem("", reason),))
+    failures = (Problem("", "No such file or directory"),)
+    assert done == Done(missing, LATEST, error=f"DatasetError: {reason}", failures=failures)
     assert done.line() == {
         "id": missing, "context": LATEST, "bestrefs": None, "error": f"DatasetError: {reason}"
     }  # fmt: skip
