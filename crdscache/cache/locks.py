@@ -26,6 +26,9 @@ _TOUCH_EVERY_S = 60
 # flock does not reach other hosts: there a writer is believed as long as it touches its card.
 _OTHER_HOST_S = 600
 _CONFIG_WAIT_S = 1.0
+# A writer has its lock a little before its card is there.
+_CARD_WAIT_S = 1.0
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,9 @@ def _file_server_now(directory: Path) -> float:
 
 
 def _busy(card: Path) -> str:
-    writer, _ = read_writer(card)
+    deadline = time.monotonic() + _CARD_WAIT_S
+    while (writer := read_writer(card)[0]) is None and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
     return f"another writer is at work: {writer or 'a tool that leaves no card'}"
 
 
@@ -161,7 +166,7 @@ def config_lock(cache: Layout) -> Iterator[bool]:
         while (
             not (had := filelock.lock_descriptor(descriptor, blocking=False)) and time.monotonic() < deadline
         ):
-            time.sleep(0.02)
+            time.sleep(_POLL_S)
         yield had
     finally:
         os.close(descriptor)

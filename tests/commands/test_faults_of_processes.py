@@ -127,7 +127,7 @@ def test_P07_of_runs_that_start_together_exactly_one_works(
     assert {(done.status, done.out) for done in ends.values()} == {(75, "")}
     holder = f"another writer is at work: cron_sync (host {os.uname().nodename}, PID {working.pid}, since "
     named = [done.err for done in ends.values() if holder in done.err]
-    assert len(named) >= 1  # one that came before the holder had written its card cannot name it
+    assert len(named) >= 1  # one that waited in vain for the holder's card cannot name it
     # The starts themselves cost processor time, of which other work may take a share.
     assert took_s < 10 * limit_s
     assert whole_cache.run("cron_sync", "--fetch-references").status == 0
