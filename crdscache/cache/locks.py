@@ -148,6 +148,34 @@ def holds(descriptor: int, lock: Path) -> bool:
 
 
 @contextmanager
+def exclusive(path: Path, *, busy: str | None = None) -> Iterator[int]:
+    """Hold a lock of our own state; whoever inherits the descriptor holds it too.
+
+    Parameters
+    ----------
+    busy
+        What is at work where another one has the lock; None: wait for it, as it is held for a few lines.
+
+    Yields
+    ------
+    int
+        The descriptor that has the lock.
+
+    Raises
+    ------
+    LockedError
+        Another one has it.
+    """
+    descriptor = _open(path)
+    try:
+        if not filelock.lock_descriptor(descriptor, blocking=busy is None):
+            raise LockedError(f"{busy} already: {path} is held")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def config_lock(cache: Layout) -> Iterator[bool]:
     """Hold `crds.config.lock` for one rename; after a second of waiting go on without it, which is as right.
 

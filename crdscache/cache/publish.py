@@ -17,9 +17,14 @@ def part_name(name: str, file_sha1: str | None) -> str:
     return f".{name}.{(file_sha1 or _NO_SUM)[:12]}.part"
 
 
+def is_part(name: str) -> bool:
+    """Tell a download that is not verified yet, which a later run resumes."""
+    return _PART.fullmatch(name) is not None
+
+
 def is_temporary(name: str) -> bool:
     """Tell our own temporaries from the files of the cache and from those of foreign tools."""
-    return _PART.fullmatch(name) is not None or _ASIDE.fullmatch(name) is not None
+    return is_part(name) or _ASIDE.fullmatch(name) is not None
 
 
 def flush_to_disk(path: Path) -> None:

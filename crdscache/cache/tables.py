@@ -6,7 +6,19 @@ from pathlib import Path
 
 from crdscache.cache import publish
 from crdscache.contexts.catalogue import Catalogue
-from crdscache.contexts.records import Action, FileRecord, Kind, ManifestRow, Outcome, PlanRow, Receipt
+from crdscache.contexts.records import (
+    Action,
+    FileRecord,
+    Kind,
+    ManifestRow,
+    Outcome,
+    PlanRow,
+    Receipt,
+    Sighting,
+    SightingRow,
+    Verdict,
+    VerdictRow,
+)
 from crdscache.errors import NotACacheError
 
 VERSION = 1
@@ -14,6 +26,8 @@ VERSION = 1
 _CATALOGUE = ("name", "size_bytes", "file_sha1", "state", "rejected")
 _MANIFEST = ("name", "kind", "instrument", "reftype", "size_bytes", "file_sha1", "path", "held")
 _PLAN = (*_MANIFEST, "action", "reason", "source")
+_VERDICTS = ("name", "verdict", "expected", "found", "reason")
+_SIGHTINGS = ("path", "name", "sighting", "reason")
 _RECEIPTS = ("name", "outcome", "size_bytes", "file_sha1", "source", "seconds", "reason")
 
 
@@ -115,6 +129,11 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     write(path, "manifest", _MANIFEST, map(_manifest_cells, rows))
 
 
+def read_manifest(path: Path) -> list[ManifestRow]:
+    """Read all that should be there."""
+    return [_manifest_row(cells) for cells in read(path, "manifest", _MANIFEST)]
+
+
 def write_plan(path: Path, rows: Iterable[PlanRow]) -> None:
     """Write one shard of what is to be done."""
     cells = ([*_manifest_cells(row.file), row.action.value, row.reason, row.source] for row in rows)
@@ -151,4 +170,33 @@ def read_receipts(path: Path) -> list[Receipt]:
     return [
         Receipt(name, Outcome(outcome), int(size), file_sha1 or None, source, float(seconds), reason)
         for name, outcome, size, file_sha1, source, seconds, reason in read(path, "receipts", _RECEIPTS)
+    ]
+
+
+def write_verdicts(path: Path, rows: Iterable[VerdictRow]) -> None:
+    """Write what a check found, one line a file."""
+    cells = ([row.name, row.verdict.value, row.expected, row.found, row.reason] for row in rows)
+    write(path, "verdicts", _VERDICTS, cells)
+
+
+def read_verdicts(path: Path) -> list[VerdictRow]:
+    """Read what a check found."""
+    return [
+        VerdictRow(name, Verdict(verdict), *rest)
+        for name, verdict, *rest in read(path, "verdicts", _VERDICTS)
+    ]
+
+
+def write_sightings(path: Path, rows: Iterable[SightingRow]) -> None:
+    """Write what becomes of each file that was seen in the trees."""
+    write(
+        path, "sightings", _SIGHTINGS, ([row.path, row.name, row.sighting.value, row.reason] for row in rows)
+    )
+
+
+def read_sightings(path: Path) -> list[SightingRow]:
+    """Read what becomes of each file that was seen in the trees."""
+    return [
+        SightingRow(where, name, Sighting(sighting), reason)
+        for where, name, sighting, reason in read(path, "sightings", _SIGHTINGS)
     ]

@@ -22,6 +22,7 @@ _TEMPORARY_ENDINGS = (".part", ".crdstmp", ".lock")
 _MAPPING_ENDINGS = (".pmap", ".imap", ".rmap")
 _SPECIAL_VALUES = frozenset({"N/A", "OMIT", "TEMP_N/A", "TEMP_OMIT", "UNDEFINED"})
 _GEIS_ENDING = re.compile(r"\.r[0-9]h", re.IGNORECASE)
+_GEIS_DATA_ENDING = re.compile(r"\.r[0-9]d", re.IGNORECASE)
 
 # hst's pipelines generate names whose first piece ends in a letter for the instrument.
 _HST_LETTERS = {
@@ -112,3 +113,10 @@ def geis_data(name: str) -> str | None:
     if _GEIS_ENDING.fullmatch(name[-4:]) is None:
         return None
     return name[:-1] + ("d" if name.endswith("h") else "D")
+
+
+def geis_header(name: str) -> str | None:
+    """Name the header half of a GEIS data file; None for any other file."""
+    if _GEIS_DATA_ENDING.fullmatch(name[-4:]) is None:
+        return None
+    return name[:-1] + ("h" if name.endswith("d") else "H")

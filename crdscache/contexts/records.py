@@ -15,6 +15,7 @@ class Action(Enum):
     """What the plan wants done with a file."""
 
     KEEP = "keep"  # here, and right as far as the plan looks
+    ADOPT = "adopt"  # take it over from a tree that the site has already
     FETCH = "fetch"
     PENDING = "pending"  # catalogued, but not archived yet
     WRONG = "wrong"  # here, but not what the catalogue says; replaced only by repair
@@ -26,9 +27,58 @@ class Outcome(Enum):
     """How the work on one file ended."""
 
     KEPT = "kept"
+    ADOPTED = "adopted"
     FETCHED = "fetched"
+    REPAIRED = "repaired"  # fetched or adopted, in place of a wrong one
     PENDING = "pending"
     FAILED = "failed"
+
+
+class Verdict(Enum):
+    """What a check says of one file."""
+
+    OK = "ok"
+    MISSING = "missing"
+    PENDING = "pending"  # missing, and rightly so
+    WRONG_SIZE = "wrong-size"
+    WRONG_SUM = "wrong-sum"
+    UNREADABLE = "unreadable"
+    UNEXPECTED_KIND = "unexpected-kind"  # a directory, a pipe or a device stands under its name
+    OFFLINE = "offline"  # its blocks are on tape: not read, as that would call them back
+    REJECTED = "rejected"  # right, but declared bad by the server
+    DARK = "dark"  # in the cache, but wanted by nothing
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the file is not what it should be."""
+        return self in _BAD
+
+
+_BAD = frozenset(
+    {
+        Verdict.MISSING,
+        Verdict.WRONG_SIZE,
+        Verdict.WRONG_SUM,
+        Verdict.UNREADABLE,
+        Verdict.UNEXPECTED_KIND,
+    }
+)
+
+
+class Sighting(Enum):
+    """What becomes of a file that was seen in a tree to adopt from."""
+
+    ADOPTED = "adopted"  # of a plan: will be
+    HERE = "right already"
+    NOT_REPLACED = "the cache has a wrong one"  # only repair puts this one in its place
+    WRONG_SIZE = "wrong size"
+    WRONG_SUM = "wrong sum"
+    DUPLICATE = "duplicate"  # another of this name comes first
+    HALF = "half of a pair"  # of a GEIS pair whose other half is neither in the trees nor in the cache
+    NOT_WANTED = "not wanted"  # in the catalogue, but needed by no context of the run
+    FOREIGN = "not in the catalogue"
+    UNREADABLE = "unreadable"
+    NO_LINK = "cannot be linked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +120,34 @@ class PlanRow:
 
     file: ManifestRow
     action: Action
+    reason: str = ""  # of what is fetched or adopted: what is wrong with the one that it replaces
+    source: str = ""  # the base address of what is fetched, the path of what is adopted
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether a wrong file is to be replaced."""
+        return self.action in {Action.FETCH, Action.ADOPT} and bool(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """What a check found out about one file."""
+
+    name: str
+    verdict: Verdict
+    expected: str = ""
+    found: str = ""
     reason: str = ""
-    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SightingRow:
+    """What becomes of one file that was seen in a tree."""
+
+    path: str
+    name: str  # as the catalogue spells it, where it knows it
+    sighting: Sighting
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
