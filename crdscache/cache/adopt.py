@@ -1,0 +1,351 @@
+"""Files that a site has already, taken over by link or copy: nothing is ever written to an original."""
+
+import errno
+import fcntl
+import logging
+import os
+import stat
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+
+from crdscache.cache import publish, sums, verify
+from crdscache.cache.layout import Layout
+from crdscache.cache.trees import Forest, Found
+from crdscache.contexts import names
+from crdscache.contexts.catalogue import Catalogue
+from crdscache.contexts.records import Action, Outcome, PlanRow, Receipt, Sighting, SightingRow
+from crdscache.errors import disk_error
+
+logger = logging.getLogger(__name__)
+
+Put = Callable[[PlanRow, Path], None]
+
+# What is missing, or to be replaced, whatever the reason.
+_WANTED = frozenset({Action.FETCH, Action.MISSING, Action.PENDING})
+_FICLONE = 0x40049409
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# No hard link or reflink can be made of this file to this place; a copy can.
+_NO_LINK = frozenset(
+    {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY}
+)
+_DISK_REFUSES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+
+
+class Mode(Enum):
+    """How a file is taken over; the word is that of the setting."""
+
+    SYMLINK = "symlink"
+    HARDLINK = "hardlink"
+    REFLINK = "reflink"
+    COPY = "copy"
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How files are taken over."""
+
+    mode: Mode
+    falls_back: bool  # a hard link or reflink that cannot be made may become a copy
+    sums: bool  # compare sums too where a link would need none
+
+
+def foresee(
+    forest: Forest, rows: Sequence[PlanRow], catalogue: Catalogue
+) -> tuple[list[PlanRow], list[SightingRow]]:
+    """Plan to adopt what is wanted and lies in the trees.
+
+    Parameters
+    ----------
+    rows
+        The plan without trees.
+
+    Returns
+    -------
+    tuple
+        The rows, in the same order, and what becomes of each file of the trees, in order of path.
+    """
+    plan = {row.file.name: row for row in rows}
+    spelling = _Spelling(catalogue)
+    seen: defaultdict[str, list[Found]] = defaultdict(list)
+    sightings = list(forest.unreadable())
+    for one in forest.files():
+        name = spelling.of(one.name)
+        if name is None:
+            sightings.append(SightingRow(one.path, one.name, Sighting.FOREIGN))
+        else:
+            seen[name].append(one)
+    chosen = {}
+    for name, files in seen.items():
+        files.sort(key=lambda one: (one.tree, one.name != spelling.of(one.name), one.path))
+        row = plan.get(name)
+        right = [one for one in files if row is not None and one.size_bytes == row.file.size_bytes]
+        if right and row is not None and row.action in _WANTED:
+            chosen[name] = right[0]
+    halves = {name for name in chosen if not _has_other_half(name, plan, chosen)}
+    for name, files in seen.items():
+        sightings += _tell(name, files, plan.get(name), chosen.get(name), is_half=name in halves)
+    sightings.sort(key=lambda row: row.path)
+    whole = {name: one for name, one in chosen.items() if name not in halves}
+    return [_adopting(row, whole.get(row.file.name)) for row in rows], sightings
+
+
+class _Spelling:
+    """Finds names of the catalogue whatever the case of their letters; of two alike only the exact one."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._exact = catalogue.records.keys()
+        self._lowered: dict[str, str | None] = {}
+        for name in self._exact:
+            lowered = name.lower()
+            self._lowered[lowered] = None if lowered in self._lowered else name
+
+    def of(self, name: str) -> str | None:
+        """Tell the catalogue's spelling of a name, None where it has none."""
+        return name if name in self._exact else self._lowered.get(name.lower())
+
+
+def _has_other_half(name: str, plan: Mapping[str, PlanRow], chosen: Mapping[str, Found]) -> bool:
+    """Tell whether the other half of a GEIS pair is here, or to be adopted too; True where there is none."""
+    others = [names.geis_data(name), names.geis_header(name)]
+    return all(
+        other in chosen or plan[other].action is Action.KEEP
+        for other in others
+        if other is not None and other in plan
+    )
+
+
+def _tell(
+    name: str, files: Sequence[Found], row: PlanRow | None, chosen: Found | None, *, is_half: bool
+) -> Iterator[SightingRow]:
+    for one in files:
+        if row is None:
+            yield SightingRow(one.path, name, Sighting.NOT_WANTED)
+        elif one.size_bytes != row.file.size_bytes:
+            reason = f"it has {one.size_bytes} bytes, the catalogue says {row.file.size_bytes}"
+            yield SightingRow(one.path, name, Sighting.WRONG_SIZE, reason)
+        elif row.action is Action.KEEP:
+            yield SightingRow(one.path, name, Sighting.HERE)
+        elif chosen is None:
+            yield SightingRow(one.path, name, Sighting.NOT_REPLACED, f"{row.reason}; --repair-files does")
+        elif is_half:
+            reason = "its other half is neither in the trees nor in the cache"
+            yield SightingRow(one.path, name, Sighting.HALF, reason)
+        elif one is chosen:
+            yield SightingRow(one.path, name, Sighting.ADOPTED)
+        else:
+            yield SightingRow(one.path, name, Sighting.DUPLICATE, f"{chosen.path} comes first")
+
+
+def _adopting(row: PlanRow, chosen: Found | None) -> PlanRow:
+    if chosen is None:
+        return row
+    return replace(row, action=Action.ADOPT, source=chosen.path, reason=row.reason if row.is_repair else "")
+
+
+def duplicates(sightings: Iterable[SightingRow]) -> dict[str, list[str]]:
+    """List the files to fall back on, by name, from the plan's sightings."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for row in sightings:
+        if row.sighting is Sighting.DUPLICATE:
+            found[row.name].append(row.path)
+    return dict(found)
+
+
+def settle(planned: Sequence[SightingRow], corrections: Iterable[SightingRow]) -> list[SightingRow]:
+    """Bring what the plan took files for together with what they proved to be."""
+    found = {row.path: row for row in corrections}
+    return [found.get(row.path, row) for row in planned]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What came of the work on some rows."""
+
+    receipts: list[Receipt] = field(default_factory=list)
+    left_over: list[PlanRow] = field(default_factory=list)  # no tree has a right one
+    sightings: list[SightingRow] = field(default_factory=list)  # where files were not what the plan says
+
+
+class _RefusedError(Exception):
+    """A file of a tree is not what it was taken for."""
+
+    def __init__(self, sighting: Sighting, reason: str) -> None:
+        super().__init__(reason)
+        self.sighting, self.reason = sighting, reason
+
+
+class Adopter:
+    """Takes files over.
+
+    Parameters
+    ----------
+    fall_back_on
+        Other files of the same name and length, in order, by name.
+    """
+
+    def __init__(self, cache: Layout, how: How, fall_back_on: Mapping[str, Sequence[str]]) -> None:
+        self._cache, self._how, self._fall_back_on = cache, how, fall_back_on
+
+    def take_all(
+        self, rows: Sequence[PlanRow], put: Put, progress: Callable[[Receipt], None] | None = None
+    ) -> Taken:
+        """Take files over, and make their names durable.
+
+        Parameters
+        ----------
+        put
+            Gives a verified temporary its name.
+        progress
+            Called with each receipt.
+
+        Raises
+        ------
+        DiskError
+            The disk refuses. Files that were put before stay.
+        """
+        taken = Taken()
+        try:
+            for row in rows:
+                self._take(row, put, taken)
+                if progress is not None and taken.receipts:
+                    progress(taken.receipts[-1])
+        finally:
+            done = {row.name for row in taken.receipts if row.outcome is not Outcome.FAILED}
+            targets = (self._cache.absolute(row.file.path) for row in rows if row.file.name in done)
+            for directory in {target.parent for target in targets}:
+                publish.sync_directory(directory)
+        n_unsummed = sum(one.file_sha1 is None for one in taken.receipts)
+        logger.info("adopted files=%d by_length_only=%d", len(taken.receipts), n_unsummed)
+        return taken
+
+    def _take(self, row: PlanRow, put: Put, taken: Taken) -> None:
+        name = row.file.name
+        paths = [row.source, *self._fall_back_on.get(name, ())]
+        with_sum = self._how.sums or len(paths) > 1 or row.is_repair
+        started = time.monotonic()
+        for path in paths:
+            try:
+                file_sha1 = self._adopt(row, path, put, with_sum=with_sum)
+            except _RefusedError as error:
+                logger.warning("not adopted path=%s reason=%s", path, error)
+                taken.sightings.append(SightingRow(path, name, error.sighting, error.reason))
+                if error.sighting is Sighting.NO_LINK:
+                    reason = f"{path} {error}"
+                    taken.receipts.append(Receipt(name, Outcome.FAILED, reason=reason))
+                    return
+                continue
+            outcome = Outcome.REPAIRED if row.is_repair else Outcome.ADOPTED
+            taken.sightings.append(SightingRow(path, name, Sighting.ADOPTED))
+            size_bytes, seconds = row.file.size_bytes or 0, time.monotonic() - started
+            taken.receipts.append(Receipt(name, outcome, size_bytes, file_sha1, path, seconds, row.reason))
+            return
+        taken.left_over.append(row)
+
+    def _adopt(self, row: PlanRow, source: str, put: Put, *, with_sum: bool) -> str | None:
+        target = self._cache.absolute(row.file.path)
+        temporary = publish.aside(target)
+        try:
+            file_sha1 = self._make(row, source, temporary)
+            file_sha1 = _check(row, temporary, file_sha1, with_sum=with_sum)
+            put(row, temporary)
+        except OSError as error:
+            raise _what_to_do(error, target, row) from error
+        finally:
+            # Renamed over another link of the same file it is still there.
+            temporary.unlink(missing_ok=True)
+        return file_sha1
+
+    def _make(self, row: PlanRow, source: str, temporary: Path) -> str | None:
+        """Make the link or copy; gives the sum where that is known by then."""
+        makers = {Mode.HARDLINK: _link, Mode.REFLINK: _reflink}
+        mode = self._how.mode
+        if mode is Mode.SYMLINK:
+            temporary.symlink_to(source)
+            return None
+        if mode in makers:
+            try:
+                makers[mode](source, temporary)
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                if not self._how.falls_back:
+                    reason = f"cannot be taken over by {mode.value}: {error.strerror}"
+                    raise _RefusedError(Sighting.NO_LINK, reason) from error
+                logger.info("copied, as there is no %s path=%s reason=%s", mode.value, source, error.strerror)
+            else:
+                return None
+        return _copy(source, temporary, row.file.size_bytes or 0)
+
+
+def _link(source: str, temporary: Path) -> None:
+    # Of a link, a second name for the link would be made.
+    os.link(os.path.realpath(source), temporary)
+
+
+def _reflink(source: str, temporary: Path) -> None:
+    with _opened(source) as original:
+        descriptor = os.open(temporary, _NEW, 0o666)
+        try:
+            fcntl.ioctl(descriptor, _FICLONE, original)
+            os.fsync(descriptor)
+        except OSError:
+            temporary.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+
+
+def _copy(source: str, temporary: Path, size_bytes: int) -> str:
+    with _opened(source) as original, publish.naming(temporary):
+        descriptor = os.open(temporary, _NEW, 0o666)
+        try:
+            file_sha1 = sums.copy(original, descriptor, limit_bytes=size_bytes)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    return file_sha1
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[int]:
+    descriptor = sums.open_regular(source)
+    if descriptor is None:
+        raise _RefusedError(Sighting.UNREADABLE, "it is no file any more")
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check(row: PlanRow, temporary: Path, file_sha1: str | None, *, with_sum: bool) -> str | None:
+    """Compare what was made with the catalogue: not the source, which may have changed meanwhile."""
+    status = verify.again_once(temporary.stat)
+    if not stat.S_ISREG(status.st_mode):
+        raise _RefusedError(Sighting.UNREADABLE, "it is no file any more")
+    if status.st_size != row.file.size_bytes:
+        reason = f"it has {status.st_size} bytes, the catalogue says {row.file.size_bytes}"
+        raise _RefusedError(Sighting.WRONG_SIZE, reason)
+    if with_sum and file_sha1 is None:
+        file_sha1 = verify.again_once(lambda: _sum_of(temporary))
+    if file_sha1 is not None and row.file.file_sha1 not in {None, file_sha1}:
+        reason = f"its SHA-1 is {file_sha1}, the catalogue says {row.file.file_sha1}"
+        raise _RefusedError(Sighting.WRONG_SUM, reason)
+    return file_sha1
+
+
+def _sum_of(temporary: Path) -> str:
+    with _opened(str(temporary)) as descriptor:
+        return sums.file_sha1(descriptor)[0]
+
+
+def _what_to_do(error: OSError, target: Path, row: PlanRow) -> Exception:
+    """Tell whether the disk refuses, where no other file would fare better, or the source cannot be read."""
+    is_of_directory = error.errno == errno.EACCES and not os.access(target.parent, os.W_OK | os.X_OK)
+    if error.errno in _DISK_REFUSES or is_of_directory:
+        return disk_error(error, target, needed_bytes=row.file.size_bytes)
+    return _RefusedError(Sighting.UNREADABLE, f"{error.strerror}")

@@ -1,0 +1,141 @@
+"""The trees that a site has already: which files lie there, found by name."""
+
+import logging
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from crdscache.cache.layout import Layout
+from crdscache.contexts.records import Sighting, SightingRow
+from crdscache.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+class Found(NamedTuple):
+    """One file of a tree: a tuple, as there are tens of thousands."""
+
+    tree: int  # its place among the trees
+    path: str  # absolute, through the tree as it was named
+    name: str
+    size_bytes: int
+    identity: tuple[int, int]  # device and inode
+
+
+def require_apart(trees: Sequence[Path], cache: Layout) -> None:
+    """Make sure that trees are there, and neither in the cache nor in each other.
+
+    Raises
+    ------
+    SettingsError
+        One is not; the message names it.
+    """
+    ours = {place.resolve() for place in _places(cache)}
+    seen: list[Path] = []
+    for tree in trees:
+        if not tree.is_absolute() or not os.access(tree, os.R_OK | os.X_OK) or not tree.is_dir():
+            message = f"adopt: expected a directory that can be read, by an absolute path; found {tree}"
+            raise SettingsError(message)
+        real = tree.resolve()
+        for other in (*ours, *seen):
+            if real.is_relative_to(other) or other.is_relative_to(real):
+                message = f"adopt: {tree} and {other} lie in each other: a tree must be apart"
+                raise SettingsError(message)
+        seen.append(real)
+
+
+def _places(cache: Layout) -> tuple[Path, ...]:
+    return cache.root, cache.mappings, cache.references, cache.config
+
+
+class Forest:
+    """The files of some trees, read when they are first asked for, each once.
+
+    Parameters
+    ----------
+    trees
+        The first one is preferred.
+    """
+
+    def __init__(self, trees: Sequence[Path], cache: Layout) -> None:
+        self._trees, self._cache = trees, cache
+        self._files: list[Found] | None = None
+        self._unreadable: list[SightingRow] = []
+
+    def files(self) -> list[Found]:
+        """List the regular files, in order of tree and path."""
+        if self._files is None:
+            visited = {identity for place in _places(self._cache) if (identity := _identity(place))}
+            walks = (_Walk(number, visited, self._unreadable) for number in range(len(self._trees)))
+            self._files = [
+                found
+                for walk, tree in zip(walks, self._trees, strict=True)
+                for found in walk.files(str(tree))
+            ]
+        return self._files
+
+    def unreadable(self) -> list[SightingRow]:
+        """List what is no file, or cannot be looked at."""
+        self.files()
+        return self._unreadable
+
+
+def _identity(place: Path) -> tuple[int, int] | None:
+    try:
+        status = place.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class _Walk:
+    """Reads a tree without recursion; directories are followed through links, none twice."""
+
+    def __init__(self, number: int, visited: set[tuple[int, int]], unreadable: list[SightingRow]) -> None:
+        self._number, self._visited, self._unreadable = number, visited, unreadable
+
+    def files(self, tree: str) -> list[Found]:
+        """List the regular files below a directory, in order of path."""
+        found: list[Found] = []
+        waiting = [tree]
+        self._visited |= {identity for identity in [_identity(Path(tree))] if identity}
+        while waiting:
+            try:
+                with os.scandir(waiting.pop()) as entries:
+                    for entry in entries:
+                        self._look(entry, found, waiting)
+            except OSError as error:
+                self._refuse(str(error.filename), str(error.strerror))
+        found.sort()
+        return found
+
+    def _look(self, entry: os.DirEntry[str], found: list[Found], waiting: list[str]) -> None:
+        try:
+            status = entry.stat()
+        except OSError as error:
+            why = f"a dangling link: {error.strerror}" if entry.is_symlink() else str(error.strerror)
+            self._refuse(entry.path, why)
+            return
+        identity = (status.st_dev, status.st_ino)
+        if stat.S_ISREG(status.st_mode):
+            found.append(Found(self._number, entry.path, entry.name, status.st_size, identity))
+        elif not stat.S_ISDIR(status.st_mode):
+            self._refuse(entry.path, f"it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no file')}")
+        elif identity in self._visited:
+            logger.warning("not looked through again, or it is the cache's own path=%s", entry.path)
+        else:
+            self._visited.add(identity)
+            waiting.append(entry.path)
+
+    def _refuse(self, path: str, why: str) -> None:
+        name = path.rpartition("/")[2]
+        self._unreadable.append(SightingRow(path, name, Sighting.UNREADABLE, why))
