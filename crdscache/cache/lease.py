@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+import filelock
+
 from crdscache.cache import identity, remote, serverconfig
 from crdscache.cache.layout import CONFIG_LOCK, Layout
 from crdscache.contexts import selection
@@ -153,6 +155,24 @@ def _configuration(cache: Layout) -> ServerInfo:
         raise identity.no_cache(cache)
     message = f"{cache.config / serverconfig.CONFIG_FILE} is not there yet: cron_sync writes it"
     raise NotACacheError(message)
+
+
+@contextmanager
+def without_readers(path: Path) -> Iterator[None]:
+    """Keep readers from taking a lease on a context, as long as its mapping is replaced or removed.
+
+    Raises
+    ------
+    ContextError
+        A reader has one.
+    """
+    descriptor = _open(path)
+    try:
+        if not filelock.lock_descriptor(descriptor, blocking=False):
+            raise ContextError(path.name, "is held by a reader")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class Rules:
     memory
         Directory that remembers links by SHA-1; None to remember nothing.
     bring
-        Called for a mapping that is not there; tells where a verified copy lies, None if it cannot be had.
+        Tells where a verified copy of a mapping lies that has no place there yet; None if there is none.
     """
 
     def __init__(
@@ -98,12 +98,10 @@ class Rules:
 
     def _read(self, name: str) -> Links:
         record = self._catalogue.records.get(name)
-        data = self._bytes(name)
+        copy = self._bring(record) if self._bring and record else None
+        data = self._bytes(name) if copy is None else copy.read_bytes()
         if data is None:
-            copy = self._bring(record) if self._bring and record else None
-            if copy is None:
-                raise MissingMappingError(name)
-            data = copy.read_bytes()
+            raise MissingMappingError(name)
         file_sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         if record is not None and record.file_sha1 not in (None, file_sha1):
             raise MappingError(name, f"SHA-1 is {file_sha1}, the catalogue says {record.file_sha1}")

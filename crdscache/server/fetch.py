@@ -122,6 +122,17 @@ class Downloader:
                 publishing.sync_directory(directory)
         return [receipts[number] for number in range(len(orders))]
 
+    def bring_rows(
+        self,
+        rows: Sequence[PlanRow],
+        cache: Layout,
+        progress: Callable[[Receipt], None] | None = None,
+        *,
+        publish: bool = True,
+    ) -> list[Receipt]:
+        """Bring what rows of the plan are to fetch; see `bring_all`."""
+        return self.bring_all([order(row, cache) for row in rows], publish=publish, progress=progress)
+
     def bring(self, one: Order, *, publish: bool = True) -> Receipt:
         """Bring one file and tell how it went; the name is durable when its directory was synced.
 

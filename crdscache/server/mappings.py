@@ -3,8 +3,10 @@
 A mapping gets its name only when all that it names is there, so a context that a reader can open is whole.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from crdscache.cache import publish
 from crdscache.contexts import closure
@@ -12,8 +14,18 @@ from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.closure import Links, Load
 from crdscache.contexts.mapping import Level
 from crdscache.contexts.records import FileRecord, Outcome, Receipt
-from crdscache.errors import MappingError, MissingMappingError
+from crdscache.errors import ContextError, MappingError, MissingMappingError
 from crdscache.server.fetch import Downloader, Order
+
+
+class Mend(Protocol):
+    """Replaces wrong mappings; see `cache.repair.Mender`."""
+
+    def flaw_of(self, record: FileRecord) -> str | None:
+        """Tell what is wrong with a mapping that is here, if it is to be replaced."""
+
+    def replace(self, record: FileRecord, copy: Path, reason: str) -> None:
+        """Put a verified copy in the place of a wrong one."""
 
 
 class Shelf:
@@ -24,11 +36,14 @@ class Shelf:
     here, aside
         Where the mappings of the cache lie; where copies go: the same directory, or a temporary one in a dry
         run.
+    mend
+        Replaces wrong mappings; None: they stay.
     """
 
-    def __init__(self, here: Path, aside: Path, catalogue: Catalogue) -> None:
-        self._here, self._aside, self._records = here, aside, catalogue.records
+    def __init__(self, here: Path, aside: Path, catalogue: Catalogue, mend: Mend | None = None) -> None:
+        self._here, self._aside, self._records, self._mend = here, aside, catalogue.records, mend
         self._copies: dict[str, Path] = {}
+        self._flaws: dict[str, str] = {}
 
     def find(self, record: FileRecord) -> Path | None:
         """Tell where the copy of a mapping lies; see `rules.Rules`."""
@@ -65,22 +80,40 @@ class Shelf:
         receipts: dict[str, Receipt] = {}
         level = sorted(set(wanted))
         while level:
-            missing = [name for name in level if name in self._records and not (self._here / name).exists()]
-            orders = [Order(self._records[name], base_url + name, self._aside / name) for name in missing]
+            orders = [
+                Order(self._records[name], base_url + name, self._aside / name)
+                for name in level
+                if name in self._records and self._is_to_come(name)
+            ]
             for receipt in downloader.bring_all(orders, publish=False):
-                receipts[receipt.name] = receipt
-                if receipt.outcome is Outcome.FETCHED:
-                    copy = publish.part_name(receipt.name, self._records[receipt.name].file_sha1)
-                    self._copies[receipt.name] = self._aside / copy
+                receipts[receipt.name] = self._brought(receipt)
             below = {child for name in level for child in _children(name, load, receipts)}
             level = sorted(below - receipts.keys())
         return [receipts[name] for name in sorted(receipts)]
+
+    def _is_to_come(self, name: str) -> bool:
+        if not (self._here / name).exists():
+            return True
+        flaw = self._mend.flaw_of(self._records[name]) if self._mend is not None else None
+        if flaw is not None:
+            self._flaws[name] = flaw
+        return flaw is not None
+
+    def _brought(self, receipt: Receipt) -> Receipt:
+        name = receipt.name
+        if receipt.outcome is Outcome.FETCHED:
+            self._copies[name] = self._aside / publish.part_name(name, self._records[name].file_sha1)
+            return receipt
+        if name not in self._flaws:
+            return receipt
+        reason = f"{self._flaws[name]}; it stays, as no good copy could be had: {receipt.reason}"
+        return replace(receipt, outcome=Outcome.FAILED, reason=reason)
 
     def put(self, receipts: Iterable[Receipt], load: Load) -> list[Receipt]:
         """Give the copies their names, leaves first.
 
         A copy whose own leaves are not here stays aside, to be taken up by the next run without another
-        request.
+        request; so does one that is to replace a context which a reader holds.
 
         Returns
         -------
@@ -88,24 +121,43 @@ class Shelf:
             The receipts of `bring`, where what stays aside has failed, or is pending if all it waits for is.
         """
         receipts = list(receipts)
-        waiting, n_before = list(reversed(self._copies)), -1
+        waiting, n_before = dict.fromkeys(reversed(self._copies)), -1
+        refused: dict[str, Receipt] = {}
         while len(waiting) != n_before:
             n_before = len(waiting)
-            waiting = [name for name in waiting if not self._put_one(name, load)]
+            for name in list(waiting):
+                if not self._is_ready(name, waiting, load):
+                    continue
+                try:
+                    self._put_one(name)
+                except ContextError as error:
+                    refused[name] = Receipt(name, Outcome.FAILED, reason=f"{error}: a later run replaces it")
+                del waiting[name]
         if self._copies:
             publish.sync_directory(self._here)
         pending = {receipt.name for receipt in receipts if receipt.outcome is Outcome.PENDING}
+        ends = {name: _waits(name, load, pending) for name in waiting} | refused
         return [
-            _waits(r.name, load, pending) if r.outcome is Outcome.FETCHED and r.name in waiting else r
-            for r in receipts
+            ends.get(receipt.name) or self._put_receipt(receipt)
+            if receipt.outcome is Outcome.FETCHED
+            else receipt
+            for receipt in receipts
         ]
 
-    def _put_one(self, name: str, load: Load) -> bool:
+    def _put_receipt(self, receipt: Receipt) -> Receipt:
+        flaw = self._flaws.get(receipt.name)
+        return receipt if flaw is None else replace(receipt, outcome=Outcome.REPAIRED, reason=flaw)
+
+    def _is_ready(self, name: str, waiting: Container[str], load: Load) -> bool:
         below = closure.walk(name, load)
-        is_put = below.is_whole and all((self._here / one).exists() for one in below.mappings if one != name)
-        if is_put:
+        others = (one for one in below.mappings if one != name)
+        return below.is_whole and all(one not in waiting and (self._here / one).exists() for one in others)
+
+    def _put_one(self, name: str) -> None:
+        if self._mend is not None and name in self._flaws:
+            self._mend.replace(self._records[name], self._copies[name], self._flaws[name])
+        else:
             publish.rename_into_place(self._copies[name], self._here / name)
-        return is_put
 
 
 def _children(name: str, load: Load, receipts: dict[str, Receipt]) -> tuple[str, ...]:

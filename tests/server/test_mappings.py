@@ -1,10 +1,13 @@
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from crdscache.cache import hashes, layout, lease
+from crdscache.cache.hashes import Hashed
+from crdscache.cache.repair import Mender, Policy
 from crdscache.cache.rules import Rules
 from crdscache.contexts import closure
 from crdscache.contexts.catalogue import Catalogue
@@ -54,18 +57,26 @@ class Place:
             path.name[1:].rsplit(".", 2)[0] for path in self.directory.iterdir() if path.name.startswith(".")
         }
 
-    def run(self, *wanted: str, aside: Path | None = None) -> tuple[Shelf, dict[str, Receipt], Rules]:
+    def run(
+        self, *wanted: str, aside: Path | None = None, mend: Mender | None = None
+    ) -> tuple[Shelf, dict[str, Receipt], Rules]:
         """Bring closures as copies."""
         known = Catalogue(dict(self.server.archive.records))
-        shelf = Shelf(self.directory, aside or self.directory, known)
+        shelf = Shelf(self.directory, aside or self.directory, known, mend)
         rules = Rules(self.directory, known, None, shelf.find)
         base = self.server.url_of("x.pmap").removesuffix("x.pmap")
         return shelf, by_name(shelf.bring(wanted, base, self.downloader, rules.load)), rules
 
-    def sync(self, *wanted: str) -> dict[str, Receipt]:
+    def sync(self, *wanted: str, mend: Mender | None = None) -> dict[str, Receipt]:
         """Bring closures, and put them where readers look; `seen` grows by what is there at each look."""
-        shelf, receipts, rules = self.run(*wanted)
+        shelf, receipts, rules = self.run(*wanted, mend=mend)
         return by_name(shelf.put(receipts.values(), self.watch(rules.load)))
+
+    def mender(self, policy: Policy, known: dict[str, Hashed] | None = None) -> Mender:
+        """Make what replaces wrong mappings."""
+        root = self.directory.parent
+        cache = replace(layout.default_layout(root, "hst"), mappings=self.directory)
+        return Mender(cache, "run-1", policy, known or {})
 
     def watch(self, load: Callable[[str], Links]) -> Callable[[str], Links]:
         """Look what is there each time before a mapping is put."""
@@ -280,3 +291,115 @@ def test_a_mapping_is_read_from_its_copy_or_else_from_where_it_is(place: Place, 
     assert place.here == {"acs_dark_1.rmap"}
     with pytest.raises(MissingMappingError, match=r"^wfc3_1\.imap: "):
         shelf.read("wfc3_1.imap")
+
+
+REPAIR = Policy(repairs=True)
+FOLLOW = Policy(follows_changes=True)
+
+
+def spoil(place: Place, *names: str) -> None:
+    """Flip a bit of mappings that are here."""
+    for name in names:
+        path = place.directory / name
+        path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+
+
+def test_D14_wrong_mapping_stays_and_fails_where_nothing_is_replaced(place: Place) -> None:
+    place.sync("hst_1.pmap")
+    spoil(place, "acs_1.imap")
+
+    receipts = place.sync("hst_1.pmap", mend=place.mender(Policy()))
+
+    assert outcomes(receipts) == {"acs_1.imap": Outcome.FAILED, "hst_1.pmap": Outcome.KEPT}
+
+
+def test_D14_wrong_mappings_are_replaced_leaves_first_and_kept_in_the_trash(place: Place) -> None:
+    place.sync("hst_1.pmap")
+    bad = ["acs_1.imap", "acs_dark_1.rmap", "hst_1.pmap"]
+    spoil(place, *bad)
+    spoiled = {name: (place.directory / name).read_bytes() for name in bad}
+
+    receipts = place.sync("hst_1.pmap", mend=place.mender(REPAIR))
+
+    assert outcomes(receipts) == {
+        name: Outcome.REPAIRED if name in bad else Outcome.KEPT for name in sorted(ONE)
+    }
+    assert {name: (place.directory / name).read_bytes() for name in ONE} == {
+        name: TEXTS[name] for name in ONE
+    }
+    trash = place.directory.parent / ".crdscache" / "hst" / "trash" / "run-1"
+    assert {name: (trash / name).read_bytes() for name in bad} == spoiled
+    assert receipts["acs_1.imap"].reason.startswith(
+        f"mappings/acs_1.imap has the SHA-1 {written.sha1_of(spoiled['acs_1.imap'])}, "
+        f"the catalogue says {written.sha1_of(TEXTS['acs_1.imap'])}"
+    )
+
+
+@pytest.mark.parametrize("kind", ["pipe", "directory", "dangling link", "cut"])
+def test_D12_D13_D15_whatever_stands_under_the_name_of_a_mapping_is_replaced(place: Place, kind: str) -> None:
+    place.sync("hst_1.pmap")
+    path = place.directory / "acs_1.imap"
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "cut":
+        path.write_bytes(TEXTS["acs_1.imap"][:10])
+    else:
+        path.symlink_to("nowhere")
+
+    receipts = place.sync("hst_1.pmap", mend=place.mender(REPAIR))
+
+    expected = Outcome.FETCHED if kind == "dangling link" else Outcome.REPAIRED  # that counts as missing
+    assert receipts["acs_1.imap"].outcome is expected
+    assert path.read_bytes() == TEXTS["acs_1.imap"]
+
+
+def test_wrong_mapping_stays_where_no_good_copy_can_be_had(place: Place) -> None:
+    place.sync("hst_1.pmap")
+    spoil(place, "acs_1.imap")
+    place.server.faults.add("acs_1.imap", faults.status(404))
+
+    receipts = place.sync("hst_1.pmap", mend=place.mender(REPAIR))
+
+    assert receipts["acs_1.imap"].outcome is Outcome.FAILED
+    assert "it stays, as no good copy could be had: " in receipts["acs_1.imap"].reason
+    assert (place.directory / "acs_1.imap").exists()
+
+
+def test_context_that_a_reader_holds_is_replaced_by_a_later_run(place: Place) -> None:
+    place.sync("hst_1.pmap")
+    spoil(place, "hst_1.pmap", "acs_1.imap")
+    held = lease._hold(place.directory / "hst_1.pmap")
+
+    try:
+        first = place.sync("hst_1.pmap", mend=place.mender(REPAIR))
+    finally:
+        os.close(held)
+    second = place.sync("hst_1.pmap", mend=place.mender(REPAIR))
+
+    reason = "hst_1.pmap is held by a reader: a later run replaces it"
+    assert first["acs_1.imap"].outcome is Outcome.REPAIRED
+    assert (first["hst_1.pmap"].outcome, first["hst_1.pmap"].reason) == (Outcome.FAILED, reason)
+    assert second["hst_1.pmap"].outcome is Outcome.REPAIRED
+    assert (place.directory / "hst_1.pmap").read_bytes() == TEXTS["hst_1.pmap"]
+
+
+def test_S23_changed_mapping_is_followed_only_if_it_was_right_before(place: Place) -> None:
+    """A test server is refreshed from the operational one; damage is another matter."""
+    place.sync("hst_1.pmap")
+    changed, damaged = "acs_dark_1.rmap", "acs_bias_1.rmap"
+    known = {}
+    for name in (changed, damaged):
+        path = place.directory / name
+        known[name] = hashes.hashed(path.stat(), written.sha1_of(TEXTS[name]), written.sha1_of(TEXTS[name]))
+    spoil(place, damaged)
+    new = TEXTS[changed] + b"# refreshed\n"
+    place.server.add_file(changed, new)
+
+    receipts = place.sync("hst_1.pmap", mend=place.mender(FOLLOW, known))
+
+    assert receipts[changed].outcome is Outcome.REPAIRED
+    assert (place.directory / changed).read_bytes() == new
+    assert receipts[damaged].outcome is Outcome.FAILED
