@@ -21,6 +21,11 @@ config.update(snakefile.reader_settings(workflow))
 
 include: "rules/common.smk"
 include: "rules/bestrefs.smk"
+include: "rules/verify.smk"
+
+
+onstart:
+    snakefile.hold_verify_lock(config, sys.argv)
 
 
 rule bestrefs:
@@ -35,3 +40,18 @@ rule bestrefs:
         "Tell which data sets failed."
     script:
         "scripts/bestrefs.py"
+
+
+rule verify:
+    """Compare the SHA-1 of what is here with the catalogue, as far as it was not done lately; status 1 if a file is wrong."""
+    input:
+        rows="verify/rows.tsv",
+        verdicts=shards("verdicts/{shard}.tsv"),
+    log:
+        "logs/verify.log",
+    conda:
+        "envs/cache.yaml"
+    message:
+        "Bring the verdicts together."
+    script:
+        "scripts/verify.py"

@@ -48,6 +48,8 @@ rule plan:
         manifest="manifest.tsv",
         totals="plan/totals.json",
         shards=shards("plan/{shard}.tsv"),
+        sightings="plan/sightings.tsv",
+        verdicts="verdicts/check.tsv",
     log:
         "logs/plan.log",
     conda:
@@ -73,11 +75,13 @@ rule estimate:
 
 
 rule fetch:
-    """Bring one shard of the plan into the cache; one receipt per file (internal)."""
+    """Bring one shard of the plan into the cache, from trees or from the server; one receipt per file (internal)."""
     input:
         plan="plan/{shard}.tsv",
+        sightings="plan/sightings.tsv",
     output:
         receipts="fetched/{shard}.tsv",
+        sightings="adopted/{shard}.tsv",
     log:
         "logs/fetch-{shard}.log",
     conda:
@@ -96,7 +100,9 @@ rule commit:
         catalogue="catalogue.tsv",
         mappings="mappings.tsv",
         totals="plan/totals.json",
+        sightings="plan/sightings.tsv",
         receipts=shards("fetched/{shard}.tsv"),
+        seen=shards("adopted/{shard}.tsv"),
     output:
         summary="commit.json",
     log:

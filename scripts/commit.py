@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crdscache.cache import answer, commit, identity, plan, tables
+from crdscache.cache import adopt, answer, commit, identity, plan, tables
 from crdscache.workflow import joblog, settings, steps
 
 with joblog.job_log(snakemake.log[0]):
@@ -17,5 +17,14 @@ with joblog.job_log(snakemake.log[0]):
     receipts = [receipt for path in tables_of_receipts for receipt in tables.read_receipts(Path(path))]
     totals = plan.load_totals(Path(snakemake.input.totals))
     problems = [*said.chosen.problems, *totals.problems]
-    summary = commit.summarise(snakemake.config["run_id"], switch, receipts, problems, n_kept=totals.n_keep)
+    seen = adopt.settle(
+        tables.read_sightings(Path(snakemake.input.sightings)),
+        [row for path in snakemake.input.seen for row in tables.read_sightings(Path(path))],
+    )
+    if seen:
+        tables.write_sightings(config.cache.state / "adoption.tsv", seen)
+    n_seen = plan.counted(seen)
+    summary = commit.summarise(
+        snakemake.config["run_id"], switch, receipts, problems, n_kept=totals.n_keep, n_seen=n_seen
+    )
     commit.save(Path(snakemake.output.summary), summary)

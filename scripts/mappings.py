@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crdscache.cache import answer, tables
+from crdscache.cache import answer, hashes, supply, tables
 from crdscache.cache.rules import Rules
 from crdscache.server import fetch, mappings
 from crdscache.workflow import joblog, settings, steps
@@ -12,8 +12,13 @@ with joblog.job_log(snakemake.log[0]):
     cache = config.cache
     said = answer.load(cache.state, cache.observatory)
     cache.mappings.mkdir(parents=True, exist_ok=True)
-    shelf = mappings.Shelf(cache.mappings, cache.mappings, said.catalogue)
+    mend = steps.mender(config, snakemake.config["run_id"])
+    shelf = mappings.Shelf(cache.mappings, cache.mappings, said.catalogue, mend)
     load = Rules(cache.mappings, said.catalogue, cache.state / steps.LINKS, shelf.find).load
     with fetch.Downloader(config.patience, config.connections) as downloader:
         receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
-    tables.write_receipts(Path(snakemake.output.receipts), shelf.put(receipts, load))
+    receipts = shelf.put(receipts, load)
+    records = said.catalogue.records
+    rows = [mend.mapping(records[receipt.name]) for receipt in receipts if receipt.name in records]
+    supply.remember(cache, cache.state / hashes.FILE, rows, receipts)
+    tables.write_receipts(Path(snakemake.output.receipts), receipts)

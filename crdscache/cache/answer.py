@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from crdscache.cache import publish, tables
+from crdscache.cache import identity, publish, serverconfig, tables
+from crdscache.cache.layout import Layout
 from crdscache.contexts import catalogue, selection, serverinfo
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.records import Problem
@@ -69,3 +70,25 @@ def load(state: Path, observatory: str) -> Answer:
         tables.read_catalogue(state / "catalogue.tsv"),
         Chosen(**{**chosen, **lists, "problems": problems}),
     )
+
+
+def reference_url(state: Path, observatory: str) -> str:
+    """Read where references are fetched from in this run."""
+    raw = json.loads((state / "server_info.json").read_text(encoding="utf-8"))
+    return serverinfo.parse_server_info({**raw, "download_metadata": {}}, observatory).reference_url
+
+
+def saved(cache: Layout, wanted: Wanted) -> Answer:
+    """Give what the server said last, from the saved configuration; its default is that of this cache.
+
+    Raises
+    ------
+    NotACacheError
+        There is no configuration yet.
+    UnreadableConfigError
+        It is damaged.
+    """
+    info = serverconfig.read_info(cache.config, cache.observatory)
+    if info is None:
+        raise identity.no_cache(cache)
+    return settle(info, wanted, is_first=False)

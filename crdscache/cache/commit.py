@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from crdscache.cache import identity, locks, manifest, publish, serverconfig, tables
@@ -173,10 +173,17 @@ class Summary:
     pending: tuple[str, ...]
     n_files: Mapping[str, int]  # by outcome
     size_bytes: Mapping[str, int]  # by outcome
+    n_seen: Mapping[str, int] = field(default_factory=dict)  # files of trees, by what became of them
 
 
 def summarise(
-    run_id: str, switch: Switch, receipts: Iterable[Receipt], problems: Iterable[Problem], *, n_kept: int
+    run_id: str,
+    switch: Switch,
+    receipts: Iterable[Receipt],
+    problems: Iterable[Problem],
+    *,
+    n_kept: int,
+    n_seen: Mapping[str, int],
 ) -> Summary:
     """Add up what was done; a file that failed in several ways is named once, with the first reason.
 
@@ -184,6 +191,8 @@ def summarise(
     ----------
     n_kept
         Files that were here and right, and so have no receipt.
+    n_seen
+        Files of the trees to adopt from, by what became of them.
     """
     failures: dict[str, Problem] = {}
     pending = []
@@ -200,7 +209,9 @@ def summarise(
     for problem in problems:
         if problem.name not in pending:
             failures.setdefault(problem.name, problem)
-    return Summary(run_id, switch, tuple(failures.values()), tuple(sorted(pending)), n_files, size_bytes)
+    return Summary(
+        run_id, switch, tuple(failures.values()), tuple(sorted(pending)), n_files, size_bytes, n_seen
+    )
 
 
 def save(path: Path, summary: Summary) -> None:

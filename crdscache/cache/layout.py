@@ -1,7 +1,6 @@
 """Where the files of a cache lie. Source: docs/protocol.md, "The cache on disk"."""
 
 import os
-import stat
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,9 +13,6 @@ from crdscache.errors import SettingsError
 
 MODE_FILE = "ref_cache_subdir_mode"
 CONFIG_LOCK = "crds.config.lock"
-# What stat says of a name that is there but is no regular file.
-NOT_A_FILE = -1
-
 # Calibration programs know the directories of hst's instruments by these names.
 _HST_LINKS = {"wfc3": "iref", "acs": "jref", "cos": "lref", "nicmos": "nref", "stis": "oref", "wfpc2": "uref"}
 
@@ -127,8 +123,8 @@ def reference_directories(cache: Layout, mode: Mode) -> list[Path]:
     return sorted(path for path in cache.references.iterdir() if path.is_dir() and not path.is_symlink())
 
 
-def sizes(root: Path, paths: Iterable[str]) -> dict[str, int]:
-    """Look up the length of each file that is there, in bytes, by one reading of each directory.
+def statuses(root: Path, paths: Iterable[str]) -> dict[str, os.stat_result]:
+    """Look up the status of each file that is there, by one reading of each directory.
 
     Parameters
     ----------
@@ -137,7 +133,7 @@ def sizes(root: Path, paths: Iterable[str]) -> dict[str, int]:
     Returns
     -------
     dict
-        NOT_A_FILE for a directory or a device; absent for what is missing, dangling links included.
+        Of what links lead to; absent for what is missing, dangling links included.
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for path in paths:
@@ -152,15 +148,14 @@ def sizes(root: Path, paths: Iterable[str]) -> dict[str, int]:
         with entries:
             for entry in entries:
                 if entry.name in names:
-                    size = _size(entry)
-                    if size is not None:
-                        found[f"{directory}/{entry.name}"] = size
+                    with suppress(OSError):  # a dangling link, or a loop of links: no file under this name
+                        found[f"{directory}/{entry.name}"] = entry.stat()
     return found
 
 
-def _size(entry: os.DirEntry[str]) -> int | None:
+def status(path: Path) -> os.stat_result | None:
+    """Look up the status of one file; None where `statuses` has none."""
     try:
-        status = entry.stat()
-    except OSError:  # a dangling link, or a loop of links: there is no file under this name
+        return path.stat()
+    except OSError:
         return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else NOT_A_FILE

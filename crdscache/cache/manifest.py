@@ -1,10 +1,13 @@
 """All that should be there: the files of the selected contexts, with what the catalogue says of each."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from crdscache.cache import layout
+from crdscache.cache.hashes import Hashed
 from crdscache.cache.identity import Holdings
 from crdscache.cache.layout import Layout, Mode
 from crdscache.contexts import closure
@@ -23,6 +26,7 @@ class Disk:
     mode: Mode
     catalogue: Catalogue
     load: Load
+    known: Mapping[str, Hashed] = field(default_factory=dict)  # what was hashed when, by name
 
     def lacks(self, context: str, holdings: Holdings, tolerated: frozenset[str]) -> list[str]:
         """Name what a context lacks of its rules, and of its references within the holdings."""
@@ -32,7 +36,7 @@ class Disk:
         if not holdings.parts:
             return []
         rows = [row for row in reference_rows([whole], whole, self, holdings) if row.is_held]
-        found = layout.sizes(self.cache.root, (row.path for row in rows))
+        found = layout.statuses(self.cache.root, (row.path for row in rows))
         return [
             row.name for row in rows if row.name not in tolerated and not _is_there(row, found.get(row.path))
         ]
@@ -82,5 +86,5 @@ def _row(
     return ManifestRow(name, kind, *part, size_bytes, file_sha1, f"{where}/{name}", is_held)
 
 
-def _is_there(row: ManifestRow, size_bytes: int | None) -> bool:
-    return size_bytes is not None and size_bytes >= 0 and row.size_bytes in (None, size_bytes)
+def _is_there(row: ManifestRow, status: os.stat_result | None) -> bool:
+    return status is not None and stat.S_ISREG(status.st_mode) and row.size_bytes in {None, status.st_size}

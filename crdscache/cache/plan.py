@@ -1,26 +1,37 @@
 """What to do with each file of the manifest, decided from one reading of the directories."""
 
-import heapq
 import json
 import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from crdscache.cache import layout, manifest, publish
+from crdscache.cache import adopt, layout, manifest, publish, shards, verdicts
 from crdscache.cache.identity import Holdings
-from crdscache.cache.layout import NOT_A_FILE
 from crdscache.cache.manifest import Disk
+from crdscache.cache.repair import REPLACE_NOTHING, Policy
+from crdscache.cache.trees import Forest
 from crdscache.contexts import closure, names, times
-from crdscache.contexts.records import Action, ManifestRow, Outcome, PlanRow, Problem, Receipt
+from crdscache.contexts.records import (
+    Action,
+    ManifestRow,
+    Outcome,
+    PlanRow,
+    Problem,
+    Receipt,
+    Sighting,
+    SightingRow,
+)
 
 logger = logging.getLogger(__name__)
 
 # The work of one file that does not depend on its length: a request, an fsync and a rename take as long as
 # this many bytes.
 _FILE_COST_BYTES = 2**18
+
+_WORK = frozenset({Action.ADOPT, Action.FETCH})
 
 # Where the steps up to the fetch write in the state: at rest while a plan is made.
 _STATE = ("", "links", "plan", "fetched")
@@ -37,6 +48,10 @@ class Plan:
     manifest: tuple[ManifestRow, ...]
     rows: tuple[PlanRow, ...]  # references only: mappings are brought before there can be a plan
     problems: tuple[Problem, ...]  # of the rules, and of data sets that the plan is made for
+    sightings: tuple[SightingRow, ...] = ()  # the files of the trees, if it was worth looking there
+    found: Mapping[str, os.stat_result] = field(
+        default_factory=dict
+    )  # by path: what is here of the references
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,13 @@ class Scope:
     source: str  # base address of what is to be fetched
     tolerated: frozenset[str] = frozenset()  # references that may be absent
     chosen: frozenset[str] | None = None  # only these, and what the default must have; None: all
+    policy: Policy = REPLACE_NOTHING  # which wrong files are replaced
+    forest: Forest | None = None  # trees to adopt from
+
+    @property
+    def has_references(self) -> bool:
+        """Whether references are looked at at all."""
+        return self.fetch or self.check or self.policy.repairs or self.forest is not None
 
     def covers(self, row: ManifestRow) -> bool:
         """Tell whether a reference of the contexts is looked after."""
@@ -68,33 +90,39 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
     default = closure.walk(scope.default_context, disk.load)
     files = manifest.mapping_rows(closures, default, disk)
     references = []
-    if scope.fetch or scope.check:
+    if scope.has_references:
         references = list(filter(scope.covers, manifest.reference_rows(closures, default, disk, holdings)))
-    found = layout.sizes(disk.cache.root, (row.path for row in references))
-    rows = tuple(_decide(row, found.get(row.path), scope) for row in references)
+    found = layout.statuses(disk.cache.root, (row.path for row in references))
+    rows = [_decide(row, found.get(row.path), disk, scope) for row in references]
+    sightings: Iterable[SightingRow] = ()
+    if scope.forest is not None and any(row.action is not Action.KEEP for row in rows):
+        rows, sightings = adopt.foresee(scope.forest, rows, disk.catalogue)
+    if not (scope.fetch or scope.check):
+        rows = [row for row in rows if row.action is not Action.MISSING]
     of_rules = (problem for one in closures for problem in one.problems)
-    return Plan((*files, *references), rows, (*problems, *of_rules))
+    return Plan((*files, *references), tuple(rows), (*problems, *of_rules), tuple(sightings), found)
 
 
-def _decide(row: ManifestRow, size_bytes: int | None, scope: Scope) -> PlanRow:
-    if size_bytes == NOT_A_FILE:
-        return PlanRow(row, Action.WRONG, f"{row.path} is not a regular file")
-    if size_bytes is not None and row.size_bytes in (None, size_bytes):
+def _decide(row: ManifestRow, status: os.stat_result | None, disk: Disk, scope: Scope) -> PlanRow:
+    if status is None:
+        return _decide_missing(row, scope)
+    known = disk.known.get(row.name)
+    flaw = verdicts.flaw(row, status, known)
+    if flaw is None:
         return PlanRow(row, Action.KEEP)
-    if size_bytes is not None:
-        return PlanRow(
-            row, Action.WRONG, f"{row.path} has {size_bytes} bytes, the catalogue says {row.size_bytes}"
-        )
-    return _decide_missing(row, scope)
+    is_replaced = row.size_bytes is not None and scope.policy.covers(row, status, known)
+    return PlanRow(row, Action.FETCH, flaw, scope.source) if is_replaced else PlanRow(row, Action.WRONG, flaw)
 
 
 def _decide_missing(row: ManifestRow, scope: Scope) -> PlanRow:
     is_known = row.size_bytes is not None
-    if scope.fetch and is_known:
+    # Repair brings back what was lost, but does not fill a cache that never had its references.
+    is_wanted = scope.fetch or (scope.policy.repairs and row.is_held)
+    if is_wanted and is_known:
         return PlanRow(row, Action.FETCH, source=scope.source)
     if row.name in scope.tolerated:
         return PlanRow(row, Action.PENDING, "it may be absent, by tolerate_missing")
-    if scope.fetch:
+    if is_wanted:
         return PlanRow(row, Action.UNKNOWN, "the server's catalogue has no entry for it")
     return PlanRow(row, Action.MISSING, f"{row.path} is missing")
 
@@ -117,19 +145,14 @@ def shard(rows: Sequence[PlanRow], n_shards: int) -> list[list[PlanRow]]:
     What needs no work is left out.
     """
     work = [row for row in rows if row.action is not Action.KEEP]
-    shards: list[list[PlanRow]] = [[] for _ in range(n_shards)]
-    loads = [(0, number) for number in range(n_shards)]
-    for row in sorted(work, key=_cost, reverse=True):
-        load, number = loads[0]
-        shards[number].append(row)
-        heapq.heapreplace(loads, (load + _cost(row), number))
-    for rows_of_shard in shards:
+    cut = shards.balance(work, _cost, n_shards)
+    for rows_of_shard in cut:
         rows_of_shard.sort(key=lambda row: (not row.file.is_held, _cost(row), row.file.name))
-    return shards
+    return cut
 
 
 def _cost(row: PlanRow) -> int:
-    return _FILE_COST_BYTES + (row.file.size_bytes or 0) if row.action is Action.FETCH else 0
+    return _FILE_COST_BYTES + (row.file.size_bytes or 0) if row.action in _WORK else 0
 
 
 def receipt_of(row: PlanRow) -> Receipt:
@@ -145,14 +168,19 @@ class Totals:
     made: str  # UTC
     n_fetch: int
     fetch_bytes: int
+    n_adopt: int
+    adopt_bytes: int
     n_keep: int
     n_pending: int
     n_wrong: int  # wrong, missing or unknown: what only an operator can mend
+    n_repair: int  # of those to fetch and adopt: in the place of a wrong one
+    n_seen: Mapping[str, int]  # files of the trees to adopt from, by what becomes of them
     problems: tuple[Problem, ...]
 
     def __str__(self) -> str:
+        adopt = f"{self.n_adopt} ({self.adopt_bytes} bytes) to adopt, " if self.n_adopt else ""
         return (
-            f"{self.n_fetch} references ({self.fetch_bytes} bytes) to fetch, {self.n_keep} here, "
+            f"{self.n_fetch} references ({self.fetch_bytes} bytes) to fetch, {adopt}{self.n_keep} here, "
             f"{self.n_pending} pending, {self.n_wrong} wrong, by the plan of {self.made} UTC"
         )
 
@@ -160,17 +188,28 @@ class Totals:
 def totals(plan: Plan) -> Totals:
     """Add a plan up."""
     counts = Counter(row.action for row in plan.rows)
-    fetch_bytes = sum(row.file.size_bytes or 0 for row in plan.rows if row.action is Action.FETCH)
-    n_wrong = counts[Action.WRONG] + counts[Action.MISSING] + counts[Action.UNKNOWN]
+    size_bytes: Counter[Action] = Counter()
+    for row in plan.rows:
+        size_bytes[row.action] += row.file.size_bytes or 0
     return Totals(
         times.now(),
         counts[Action.FETCH],
-        fetch_bytes,
+        size_bytes[Action.FETCH],
+        counts[Action.ADOPT],
+        size_bytes[Action.ADOPT],
         counts[Action.KEEP],
         counts[Action.PENDING],
-        n_wrong,
+        counts[Action.WRONG] + counts[Action.MISSING] + counts[Action.UNKNOWN],
+        sum(row.is_repair for row in plan.rows),
+        counted(plan.sightings),
         plan.problems,
     )
+
+
+def counted(sightings: Iterable[SightingRow]) -> dict[str, int]:
+    """Count what becomes of the files of the trees, in the words of the table."""
+    counts = Counter(row.sighting for row in sightings)
+    return {sighting.value: counts[sighting] for sighting in Sighting if counts[sighting]}
 
 
 def save_totals(path: Path, numbers: Totals) -> None:
@@ -185,19 +224,24 @@ def load_totals(path: Path) -> Totals:
     return Totals(**data)
 
 
-def estimate(rows: Iterable[PlanRow]) -> str:
-    """Tell what is to be fetched, a line per instrument and type, with files and bytes."""
+def estimate(rows: Sequence[PlanRow]) -> str:
+    """Tell what is to be brought, a line per instrument and type, with files and bytes."""
+    adopt = _estimate(rows, Action.ADOPT, "to adopt")
+    return (adopt if adopt.count("\n") > 1 else "") + _estimate(rows, Action.FETCH, "to fetch")
+
+
+def _estimate(rows: Iterable[PlanRow], action: Action, title: str) -> str:
     n_files: Counter[tuple[str, str]] = Counter()
     size_bytes: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        if row.action is Action.FETCH:
+        if row.action is action:
             part = (row.file.instrument, row.file.reftype)
             n_files[part] += 1
             size_bytes[part] += row.file.size_bytes or 0
     lines = [
         f"{'/'.join(part):24} {n_files[part]:8} files {size_bytes[part]:18} bytes" for part in sorted(n_files)
     ]
-    return "\n".join([*lines, f"{'to fetch':24} {n_files.total():8} files {size_bytes.total():18} bytes", ""])
+    return "\n".join([*lines, f"{title:24} {n_files.total():8} files {size_bytes.total():18} bytes", ""])
 
 
 def sweep(disk: Disk, rows: Iterable[PlanRow], scope: Scope) -> None:
@@ -213,10 +257,12 @@ def leftovers(disk: Disk, rows: Iterable[PlanRow], scope: Scope) -> list[Path]:
     A run that does not fetch references cannot tell which of their parts are wanted, and leaves them.
     """
     cache = disk.cache
-    references = layout.reference_directories(cache, disk.mode) if scope.fetch else []
+    references = layout.reference_directories(cache, disk.mode) if scope.has_references else []
     state = (cache.state / name for name in _STATE)
     places = (cache.mappings, cache.config, *references, *state)
     found = [path for place in places if place.is_dir() for path in _temporaries(place)]
+    if not scope.fetch:
+        found = [path for path in found if not (publish.is_part(path.name) and path.parent in references)]
     if not found:
         return []
     wanted = {

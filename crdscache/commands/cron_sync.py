@@ -10,6 +10,9 @@ _EXAMPLES = """\
   cron_sync --all --fetch-references --check-files        everything, as the old crontabs have it
   cron_sync --contexts hst-operational --fetch-references what the pipelines need
   cron_sync --dataset-files *_raw.fits                    just what these data sets need
+  cron_sync --fetch-references --adopt /grp/cdbs --adopt-mode hardlink --dry-run
+                                                          what can be taken over from there?
+  cron_sync --check-sha1sum --repair-files                compare all with the catalogue, mend what is wrong
   cron_sync --last 10 --fetch-references --dry-run        how much would that be?
 
 exit status: 0 done; 1 some files failed, and are named; 2 usage; 3 could not start or go on;
@@ -24,8 +27,19 @@ def make_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what")
     what.add_argument("--fetch-references", action="store_true", help="references too, not only rules")
+    what.add_argument("--adopt", nargs="+", metavar="TREE", help="take over what lies in one of these trees")
     what.add_argument(
+        "--adopt-mode", choices=("symlink", "hardlink", "reflink", "copy"), help="how; else as settings say"
+    )
+    checking = parser.add_argument_group("checking")
+    checking.add_argument(
         "--check-files", action="store_true", help="name what is missing or of wrong length; status 1"
+    )
+    checking.add_argument(
+        "--check-sha1sum", action="store_true", help="then read all that is here and compare its SHA-1"
+    )
+    checking.add_argument(
+        "--repair-files", action="store_true", help="replace what is wrong; the bad copies go to the trash"
     )
     less = parser.add_argument_group("less than a context")
     less.add_argument(

@@ -1,8 +1,9 @@
 """What a command line says of the settings."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -31,11 +32,27 @@ def collect(options: argparse.Namespace) -> dict[str, Setting]:
         # A selection on the command line replaces the one of the layers below as a whole.
         for option, (key, nothing) in _SELECTIONS.items():
             found[key] = Setting(given[option] or nothing, f"--{option}")
-    for option in ("fetch_references", "check_files"):
-        if given.get(option):
-            found[option] = Setting(value=True, origin=f"--{option.replace('_', '-')}")
+    found |= _asked(given)
     found |= _datasets(given.get("dataset_files") or [], given.get("dataset_ids") or [])
-    for word in (word for words in given["config"] for word in words):
+    return found | _told(word for words in given["config"] for word in words)
+
+
+def _asked(given: Mapping[str, Any]) -> dict[str, Setting]:
+    found = {
+        option: Setting(value=True, origin=f"--{option.replace('_', '-')}")
+        for option in ("fetch_references", "check_files", "check_sha1sum", "repair_files")
+        if given.get(option)
+    }
+    if given.get("adopt"):
+        found["adopt"] = Setting([str(Path(tree).absolute()) for tree in given["adopt"]], "--adopt")
+    if given.get("adopt_mode"):
+        found["adopt_mode"] = Setting(given["adopt_mode"], "--adopt-mode")
+    return found
+
+
+def _told(words: Iterable[str]) -> dict[str, Setting]:
+    found = {}
+    for word in words:
         key, equals, text = word.partition("=")
         if not equals:
             message = f"--config: expected KEY=VALUE, found {word!r}"

@@ -4,6 +4,7 @@ A run of the commands begins with it, and ends with it where there is nothing to
 cache.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,8 @@ from crdscache.workflow.runs import Result
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
 
+_DONE = frozenset({Action.KEEP, Action.ADOPT, Action.FETCH})
+
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
@@ -32,13 +35,19 @@ class Numbers:
     fetch_mappings_bytes: int
     fetch_references: int
     fetch_references_bytes: int
+    adopt: int
+    adopt_bytes: int
+    repair: int  # of those to fetch and to adopt: in the place of a wrong one
+    seen: Mapping[str, int]  # files of the trees, by what would become of them
     pending: int
 
     def __str__(self) -> str:
+        adopt = f"adopt {self.adopt} ({self.adopt_bytes} bytes), " if self.seen else ""
+        repair = f"{self.repair} of them in the place of wrong ones, " if self.repair else ""
         return (
             f"would fetch {self.fetch_mappings} mappings ({self.fetch_mappings_bytes} bytes) and "
             f"{self.fetch_references} references ({self.fetch_references_bytes} bytes), "
-            f"{self.pending} pending; the server's default is {self.server_default}"
+            f"{adopt}{repair}{self.pending} pending; the server's default is {self.server_default}"
         )
 
 
@@ -62,15 +71,18 @@ class Preview:
             sum(fetched),
             totals.n_fetch,
             totals.fetch_bytes,
+            totals.n_adopt,
+            totals.adopt_bytes,
+            totals.n_repair,
+            totals.n_seen,
             totals.n_pending,
         )
 
     def problems(self) -> list[Problem]:
         """List what is wrong, each file once."""
-        undone = [
-            plan.receipt_of(row) for row in self.drawn.rows if row.action not in (Action.KEEP, Action.FETCH)
-        ]
+        undone = [plan.receipt_of(row) for row in self.drawn.rows if row.action not in _DONE]
         told = [Problem(r.name, r.reason) for r in (*self.rules, *undone) if r.outcome is Outcome.FAILED]
+        told += [Problem(row.file.name, row.reason) for row in self.drawn.rows if row.is_repair]
         pending = {receipt.name for receipt in self.rules if receipt.outcome is Outcome.PENDING}
         told += self.said.chosen.problems
         told += [problem for problem in self.drawn.problems if problem.name not in pending]

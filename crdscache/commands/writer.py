@@ -5,14 +5,15 @@ import gc
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from crdscache.cache import commit, identity, locks, plan, tables
+from crdscache.cache import check, checkreport, commit, identity, locks, plan, tables, trees
 from crdscache.commands import ending, overrides, preview
-from crdscache.contexts.records import Outcome
+from crdscache.commands.telling import Teller
+from crdscache.commands.verification import Verification
 from crdscache.errors import CacheError, SettingsError
-from crdscache.workflow import joblog, launch, report, runs, settings
+from crdscache.workflow import joblog, launch, report, runs, settings, steps
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
@@ -49,14 +50,32 @@ class WriterRun:
         if config.readonly_cache:
             message = "CRDS_READONLY_CACHE is set: nothing may be written"
             raise CacheError(message)
-        return self._locked(config, stamp, values)
+        trees.require_apart(config.trees, config.cache)
+        written = self._locked(config, stamp, values)
+        verified = None
+        if config.check_sha1sum and written.status in {Status.OK, Status.ERR}:
+            verified = self._verification(config, values).run()
+            if verified.failures and config.policy.repairs:
+                written = self._locked(config, self._stamp(config), values)
+            else:
+                written = replace(written, status=written.status or verified.status)
+        if self.options.json:
+            told = {**asdict(written), "verification": asdict(verified) if verified else None}
+            sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        return written.status
+
+    def _verification(self, config: Settings, values: Mapping[str, Any]) -> Verification:
+        return Verification(config, values, self.environ, self._teller(config), self.options.cores)
+
+    def _teller(self, config: Settings) -> Teller:
+        return Teller(config.cache, self.options, self.on_terminal, config.keep_logs)
 
     def _stamp(self, config: Settings) -> identity.Identity:
         if vars(self.options).get("rebind"):
             return identity.rebound(config.cache, config.server_url, config.use_case)
         return identity.admit(config.cache, config.server_url, config.use_case, set_up=self.target == "init")
 
-    def _locked(self, config: Settings, stamp: identity.Identity, values: Mapping[str, Any]) -> int:
+    def _locked(self, config: Settings, stamp: identity.Identity, values: Mapping[str, Any]) -> Result:
         gc.disable()  # a plan is 100,000 small objects without cycles: looking for some took a third of a run
         run = runs.begin(self.command)
         if self.target == "init":
@@ -71,8 +90,20 @@ class WriterRun:
                 raise
             except CacheError as error:
                 result = Result(Status.FATAL, message=str(error))
-            self._tell(config, run, result)
-        return result.status
+            result, details = self._with_details(config, result)
+            self._teller(config).tell(run, result, details)
+        return result
+
+    def _with_details(self, config: Settings, result: Result) -> tuple[Result, list[str]]:
+        """Add what a check says of each file, where somebody wants to know."""
+        teller = self._teller(config)
+        details = _fetched(config) if teller.has_reader and any(map(result.n_files.get, runs.BROUGHT)) else []
+        if config.check_files and result.status != Status.FATAL and (teller.has_reader or self.options.json):
+            here, drawn = steps.saved_plan(config)
+            verdicts = check.of_plan(drawn, here)
+            result = replace(result, verdicts=check.counts(verdicts))
+            details += checkreport.text(drawn.manifest, verdicts).splitlines()
+        return result, details
 
     def _workflow(self, config: Settings, run: Run, values: Mapping[str, Any], lock: int) -> Result:
         from crdscache.workflow import live  # slow to import, and most runs find nothing to do
@@ -80,7 +111,12 @@ class WriterRun:
         run_keys = {"run_id": run.run_id, "set_up": self.target == "init", "on_terminal": self.on_terminal}
         start = launch.Start(self.target, {**values, **run_keys}, self.options.cores, self.environ)
         log = runs.log_path(config.cache, run)
-        with live.line(config.cache, shown=self.on_terminal and not self.options.quiet) as tell:
+
+        def totals() -> tuple[int, int]:
+            numbers = plan.load_totals(config.cache.state / "plan" / "totals.json")
+            return numbers.n_fetch, numbers.fetch_bytes
+
+        with live.line(totals, shown=self.on_terminal and not self.options.quiet) as tell:
             end = launch.run(start, config.cache, lock, log, tell)
         summary_file = config.cache.state / "commit.json"
         summary = commit.load(summary_file) if summary_file.exists() else None
@@ -88,33 +124,6 @@ class WriterRun:
             return runs.result_of(summary)
         message = end.fatal or f"snakemake ended with status {end.status}: {' / '.join(end.tail[-3:])}"
         return Result(Status.FATAL, message=message)
-
-    def _tell(self, config: Settings, run: Run, result: Result) -> None:
-        before = runs.last(config.cache)
-        is_news = report.is_news(result, before)
-        if self.on_terminal or is_news:
-            self._print(config, run, result, before)
-        elif self.options.json:
-            self._print_json(result)
-        told_before = before.failures_told if before is not None else None
-        told = None if result.status == Status.OK else run.started if is_news else told_before
-        runs.record(config.cache, run, result, told=told)
-        runs.prune_logs(config.cache, config.keep_logs)
-
-    def _print(self, config: Settings, run: Run, result: Result, before: runs.Record | None) -> None:
-        out, err = report.lines(config.cache.observatory, result, before)
-        if result.status != Status.OK:
-            err.append(f"{config.cache.observatory}: the log is {runs.log_path(config.cache, run)}")
-        if self.options.json:
-            self._print_json(result)
-        elif not self.options.quiet:
-            if self.options.verbose and self.on_terminal and result.n_files.get(Outcome.FETCHED.value):
-                out = _fetched(config) + out
-            sys.stdout.write("".join(f"{line}\n" for line in out))
-        sys.stderr.write("".join(f"{line}\n" for line in err))
-
-    def _print_json(self, result: Result) -> None:
-        sys.stdout.write(json.dumps(asdict(result), indent=2) + "\n")
 
     def _dry_run(self, config: Settings, stamp: identity.Identity) -> int:
         seen = preview.foresee(config, stamp)
@@ -134,8 +143,8 @@ def _fetched(config: Settings) -> list[str]:
     state = config.cache.state
     receipts = [state / "mappings.tsv", *sorted((state / "fetched").glob("*.tsv"))]
     return [
-        f"fetched {receipt.name} {receipt.size_bytes} bytes"
+        f"{receipt.outcome.value} {receipt.name} {receipt.size_bytes} bytes"
         for path in receipts
         for receipt in tables.read_receipts(path)
-        if receipt.outcome is Outcome.FETCHED
+        if receipt.outcome.value in runs.BROUGHT
     ]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from crdscache.contexts.records import Receipt
+from crdscache.contexts.records import ManifestRow, Receipt
 from crdscache.errors import CacheError, disk_error
 
 FATAL = "FATAL: "
@@ -69,11 +69,11 @@ class Progress:
         self._lock = threading.Lock()
         self._n_files, self._size_bytes, self._told = 0, 0, 0.0
 
-    def __call__(self, receipt: Receipt) -> None:
+    def __call__(self, file: Receipt | ManifestRow) -> None:
         """Count one file that is done."""
         with self._lock:
             self._n_files += 1
-            self._size_bytes += receipt.size_bytes
+            self._size_bytes += file.size_bytes or 0
             now = time.monotonic()
             if now - self._told < _TELL_EVERY_S:
                 return

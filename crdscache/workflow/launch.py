@@ -40,6 +40,8 @@ class Start:
     values: Mapping[str, Any]  # settings, and the keys of the run
     cores: int | None
     environ: Mapping[str, str]
+    snakefile: str = "Snakefile"
+    below: str = ""  # directory of the state to run in, where that is not the state itself
 
 
 def run(
@@ -50,19 +52,20 @@ def run(
     Parameters
     ----------
     lock
-        Descriptor of the writer's lock: it becomes the standard input of snakemake and its jobs.
+        Descriptor of the lock of the run: it becomes the standard input of snakemake and its jobs.
     tell
         Called with the process id of a job, its files so far, and their bytes.
     """
-    run_file = cache.state / _RUN_FILE
-    publish.write_text(run_file, json.dumps(dict(start.values)))
+    directory = cache.state / start.below
+    directory.mkdir(parents=True, exist_ok=True)
+    publish.write_text(directory / _RUN_FILE, json.dumps(dict(start.values)))
     process = subprocess.Popen(
-        _command(start, cache, run_file),
+        _command(start, directory),
         stdin=lock,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        cwd=cache.state,
-        env=_environ(start, cache),
+        cwd=directory,
+        env=_environ(start, cache, directory),
         process_group=0,
         text=True,
         errors="replace",
@@ -75,16 +78,16 @@ def run(
         _end_group(process)
 
 
-def _environ(start: Start, cache: Layout) -> dict[str, str]:
+def _environ(start: Start, cache: Layout, directory: Path) -> dict[str, str]:
     # Snakemake copies the workflow's sources there before it runs them: into HOME, if we said nothing. Copies
     # in a place that lasts would be run again after an upgrade; these go with the run, or before the next.
-    sources = cache.state / _SOURCES
+    sources = directory / _SOURCES
     shutil.rmtree(sources, ignore_errors=True)
     where = {"CRDS_PATH": str(cache.root), "CRDS_OBSERVATORY": cache.observatory}
     return {**start.environ, **where, "XDG_CACHE_HOME": str(sources)}
 
 
-def _command(start: Start, cache: Layout, run_file: Path) -> list[str]:
+def _command(start: Start, directory: Path) -> list[str]:
     words = [
         sys.executable,
         "-B",
@@ -92,10 +95,10 @@ def _command(start: Start, cache: Layout, run_file: Path) -> list[str]:
         "snakemake",
         start.target,
         "--snakefile",
-        str(CHECKOUT / "Snakefile"),
+        str(CHECKOUT / start.snakefile),
     ]
-    words += ["--directory", str(cache.state), "--workflow-profile", str(CHECKOUT / "profiles" / "default")]
-    words += ["--configfile", str(run_file)]
+    words += ["--directory", str(directory), "--workflow-profile", str(CHECKOUT / "profiles" / "default")]
+    words += ["--configfile", str(directory / _RUN_FILE)]
     return words if start.cores is None else [*words, "--cores", str(start.cores)]
 
 

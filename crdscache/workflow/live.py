@@ -13,15 +13,18 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from crdscache.cache import plan
-from crdscache.cache.layout import Layout
-
 Tell = Callable[[int, int, int], None]
 
 
 @contextmanager
-def line(cache: Layout, *, shown: bool) -> Iterator[Tell | None]:
-    """Yield what `launch.run` tells progress to; None where no line is shown."""
+def line(totals: Callable[[], tuple[int, int]], *, shown: bool) -> Iterator[Tell | None]:
+    """Yield what `launch.run` tells progress to; None where no line is shown.
+
+    Parameters
+    ----------
+    totals
+        Gives the number of files and their bytes, once the first of them is done.
+    """
     if not shown:
         yield None
         return
@@ -38,8 +41,8 @@ def line(cache: Layout, *, shown: bool) -> Iterator[Tell | None]:
 
         def tell(job: int, n_files: int, size_bytes: int) -> None:
             if not jobs:  # the first file comes after the plan
-                totals = plan.load_totals(cache.state / "plan" / "totals.json")
-                progress.update(task, total=totals.fetch_bytes, of_files=totals.n_fetch)
+                n_files, n_bytes = totals()
+                progress.update(task, total=n_bytes, of_files=n_files)
             jobs[job] = (n_files, size_bytes)
             done_files, done_bytes = (sum(column) for column in zip(*jobs.values(), strict=True))
             progress.update(task, completed=done_bytes, n_files=done_files)

@@ -10,6 +10,7 @@ from crdscache.workflow.status import Status
 
 MOST_LINES = 20
 _TELL_AGAIN_S = 24 * 3600
+_WITH_SIZE = frozenset({"adopted", "fetched", "repaired"})
 
 
 def end_by(problems: tuple[Problem, ...]) -> None:
@@ -40,7 +41,7 @@ def lines(observatory: str, result: Result, before: Record | None) -> tuple[list
     out, err = [], []
     if result.status == Status.OK and before is not None and before.result.status != Status.OK:
         out.append(f"{observatory}: recovered; the last run ended with status {before.result.status}")
-    out += _outcome(observatory, result)
+    out += [*_outcome(observatory, result), *_checked(observatory, result)]
     if result.message:
         err.append(f"{observatory}: {result.message}")
     if result.waits_for:
@@ -52,6 +53,15 @@ def lines(observatory: str, result: Result, before: Record | None) -> tuple[list
     return out, err
 
 
+def _checked(observatory: str, result: Result) -> list[str]:
+    if not result.verdicts:
+        return []
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in result.verdicts.items())
+    hashed = result.n_files.get("hashed")
+    read = "" if hashed is None else f"; {hashed} of them were read ({size(result.size_bytes['hashed'])})"
+    return [f"{observatory}: checked {sum(result.verdicts.values())} files: {counts}{read}"]
+
+
 def _outcome(observatory: str, result: Result) -> list[str]:
     if result.default_after is None:
         return []
@@ -60,7 +70,7 @@ def _outcome(observatory: str, result: Result) -> list[str]:
     n_kept = result.n_files.get("kept", 0)
     counts = [
         f"{n} {outcome} ({size(result.size_bytes.get(outcome, 0))})"
-        if outcome == "fetched"
+        if outcome in _WITH_SIZE
         else f"{n} {outcome}"
         for outcome, n in sorted(result.n_files.items())
         if n
@@ -69,7 +79,9 @@ def _outcome(observatory: str, result: Result) -> list[str]:
     done = f"nothing to do, {n_kept} files are as they should be" if is_idle else ", ".join(counts)
     text = f"{observatory}: default context {default}; {done}"
     pending = [f"{observatory}: not delivered yet: {_some(result.pending)}"] if result.pending else []
-    return [text, *pending]
+    seen = ", ".join(f"{n} {sighting}" for sighting, n in result.n_seen.items())
+    trees = [f"{observatory}: files of the trees: {seen}; each is in adoption.tsv"] if seen else []
+    return [text, *trees, *pending]
 
 
 def failures(problems: tuple[Problem, ...], most: int) -> list[str]:

@@ -11,8 +11,12 @@ from crdscache.cache import publish, tables
 from crdscache.cache.commit import Summary
 from crdscache.cache.layout import Layout
 from crdscache.contexts import times
-from crdscache.contexts.records import Problem
+from crdscache.contexts.records import Outcome, Problem
 from crdscache.workflow.status import Status
+
+# Kinds of runs: the last one of each is kept whole, in the file of this name.
+SYNC = "status.json"
+VERIFY = "verify.json"
 
 _RUNS = (
     "run_id",
@@ -26,6 +30,9 @@ _RUNS = (
     "failed",
     "message",
 )
+
+
+BROUGHT = (Outcome.ADOPTED.value, Outcome.FETCHED.value, Outcome.REPAIRED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +58,13 @@ class Result:
     n_files: Mapping[str, int] = field(default_factory=dict)  # by outcome
     size_bytes: Mapping[str, int] = field(default_factory=dict)
     message: str = ""  # what stopped it
+    n_seen: Mapping[str, int] = field(default_factory=dict)  # files of trees, by what became of them
+    verdicts: Mapping[str, int] = field(default_factory=dict)  # where files were checked: how many of each
 
     @property
     def did_something(self) -> bool:
         """Whether an operator would want to hear of it."""
-        return bool(self.n_files.get("fetched")) or self.default_before != self.default_after
+        return any(map(self.n_files.get, BROUGHT)) or self.default_before != self.default_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +102,14 @@ def result_of(summary: Summary) -> Result:
         summary.pending,
         summary.n_files,
         summary.size_bytes,
+        n_seen=summary.n_seen,
     )
 
 
-def last(cache: Layout) -> Record | None:
-    """Read how the last run ended; None where nothing readable tells."""
+def last(cache: Layout, kind: str = SYNC) -> Record | None:
+    """Read how the last run of a kind ended; None where nothing readable tells."""
     try:
-        data = json.loads((cache.state / "status.json").read_text(encoding="utf-8"))
+        data = json.loads((cache.state / kind).read_text(encoding="utf-8"))
         result = data["result"]
         result["failures"] = tuple(Problem(**problem) for problem in result["failures"])
         result["waits_for"], result["pending"] = tuple(result["waits_for"]), tuple(result["pending"])
@@ -108,7 +118,7 @@ def last(cache: Layout) -> Record | None:
         return None
 
 
-def record(cache: Layout, run: Run, result: Result, *, told: str | None) -> Record:
+def record(cache: Layout, run: Run, result: Result, *, told: str | None, kind: str = SYNC) -> Record:
     """Write down how a run ended.
 
     Parameters
@@ -116,7 +126,7 @@ def record(cache: Layout, run: Run, result: Result, *, told: str | None) -> Reco
     told
         When the failures of this run were told, if they were; UTC.
     """
-    before = last(cache)
+    before = last(cache, kind)
     ended = times.now()
     waits_since = None
     if result.waits_for:
@@ -125,7 +135,7 @@ def record(cache: Layout, run: Run, result: Result, *, told: str | None) -> Reco
     if result.status == Status.OK:
         last_success = ended
     written = Record(run, ended, result, last_success, told, waits_since)
-    publish.write_text(cache.state / "status.json", json.dumps(asdict(written), indent=2) + "\n")
+    publish.write_text(cache.state / kind, json.dumps(asdict(written), indent=2) + "\n")
     tables.append(cache.state / "runs.tsv", "runs", _RUNS, _cells(written))
     return written
 

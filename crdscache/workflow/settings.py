@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 import jsonschema
 import yaml
 
-from crdscache.cache import identity, layout
+from crdscache.cache import adopt, identity, layout
+from crdscache.cache.adopt import How
 from crdscache.cache.identity import Holdings
 from crdscache.cache.layout import Layout, Mode
+from crdscache.cache.repair import Policy
 from crdscache.contexts import names
 from crdscache.contexts.records import Patience
 from crdscache.contexts.selection import Wanted
@@ -41,6 +43,7 @@ _VARIABLES = {
 }
 _BRANCHES = {"MAP": "mappings", "REF": "references", "CFG": "config"}
 _TRUTHS = {"readonly_cache", "allow_bad_rules", "allow_bad_references", "ignore_mapping_checksum"}
+_GB = 10**9
 _BOOLEANS = {"0": False, "f": False, "false": False, "1": True, "t": True, "true": True}
 
 
@@ -68,6 +71,12 @@ class Settings:
     dataset_files: tuple[str, ...]
     dataset_ids: tuple[str, ...]
     check_files: bool
+    check_sha1sum: bool
+    policy: Policy
+    trees: tuple[Path, ...]
+    adopt_how: How
+    verify_max_age_days: float
+    verify_budget_bytes: int | None  # None: no bound
     holdings: Holdings | None  # None: what was fetched for the default so far
     tolerate_missing: frozenset[str]
     new_mode: Mode
@@ -259,10 +268,9 @@ def _check(settings: Resolved) -> None:
 def for_set_up(values: Mapping[str, Any]) -> dict[str, Any]:
     """Change settings to those of a first set-up: all rules unless contexts are named, and no references."""
     named = values["contexts"] or values["last_n_contexts"]
-    return {**values, "all_contexts": not named, "fetch_references": False, "check_files": False} | {
-        "dataset_files": [],
-        "dataset_ids": [],
-    }
+    no_references = {"fetch_references": False, "check_files": False, "check_sha1sum": False}
+    nothing_of: dict[str, list[str]] = {"adopt": [], "dataset_files": [], "dataset_ids": []}
+    return {**values, "all_contexts": not named, **no_references, **nothing_of}
 
 
 def typed(values: Mapping[str, Any]) -> Settings:
@@ -287,6 +295,12 @@ def typed(values: Mapping[str, Any]) -> Settings:
         dataset_files=tuple(values["dataset_files"]),
         dataset_ids=tuple(values["dataset_ids"]),
         check_files=values["check_files"],
+        check_sha1sum=values["check_sha1sum"],
+        policy=Policy(values["repair_files"], values["on_changed_content"] == "replace"),
+        trees=tuple(map(Path, values["adopt"])),
+        adopt_how=_how(values),
+        verify_max_age_days=values["verify_max_age_days"],
+        verify_budget_bytes=int(values["verify_budget_gb"] * _GB) or None,
         holdings=None if values["holdings"] == "auto" else identity.parse_holdings(values["holdings"]),
         tolerate_missing=frozenset(values["tolerate_missing"]),
         new_mode=Mode(values["layout"]),
@@ -304,6 +318,11 @@ def typed(values: Mapping[str, Any]) -> Settings:
         ignore_mapping_checksum=values["ignore_mapping_checksum"],
         keep_logs=values["keep_logs"],
     )
+
+
+def _how(values: Mapping[str, Any]) -> How:
+    sums = values["adopt_sums"] or values["check_sha1sum"]
+    return How(adopt.Mode(values["adopt_mode"]), values["adopt_copies"], sums)
 
 
 def _layout(values: Mapping[str, Any]) -> Layout:

@@ -7,6 +7,7 @@ import atexit
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +16,11 @@ import yaml
 from crdscache.cache import identity, lease, locks
 from crdscache.cache.layout import Layout
 from crdscache.errors import CacheError, ContextError, NotACacheError, SettingsError
-from crdscache.workflow import runs, settings, status
+from crdscache.workflow import runs, settings, status, verifying
 from crdscache.workflow.settings import Setting
+
+# Targets that ask for something by themselves, as an option of `cron_sync` does.
+_ASKED_BY_TARGET = {"check": "check_files", "repair": "repair_files"}
 
 
 class _ConfigSettings(Protocol):
@@ -55,6 +59,7 @@ def run_settings(workflow: Workflow, words: Sequence[str]) -> dict[str, Any]:
     set_up = "init" in words
     if set_up:
         values = settings.for_set_up(values)
+    values |= {key: True for word, key in _ASKED_BY_TARGET.items() if word in words}
     return values | {"run_id": runs.new_id(), "set_up": set_up, "on_terminal": False}
 
 
@@ -79,7 +84,7 @@ def reader_settings(workflow: Workflow) -> dict[str, Any]:
     except CacheError as error:
         raise SystemExit(str(error)) from None
     batch = Path(values["bestrefs_list"]).stem if values["bestrefs_list"] else "none"
-    return values | {"held_context": context, "batch": batch}
+    return values | {"held_context": context, "batch": batch, "run_id": runs.new_id(), "on_terminal": False}
 
 
 def _resolved(cache: Layout, asked: str | None) -> str:
@@ -140,3 +145,24 @@ def hold_writer_lock(config: Mapping[str, Any]) -> None:
     except CacheError as error:
         os.write(2, f"{error}\n".encode())
         raise SystemExit(status.of(error)) from None
+
+
+def hold_verify_lock(config: Mapping[str, Any], words: Sequence[str]) -> None:
+    """Be the only one that verifies this cache, unless the caller is it already; as `hold_writer_lock`.
+
+    Parameters
+    ----------
+    words
+        The command line: other targets of the readers need no lock.
+    """
+    typed = settings.typed(config)
+    lock = typed.cache.state / verifying.LOCK
+    if "verify" not in words or locks.holds(0, lock) or not os.access(lock.parent, os.W_OK):
+        return
+    held = ExitStack()
+    try:
+        os.dup2(held.enter_context(locks.exclusive(lock, busy="a verify is at work")), 0)
+    except CacheError as error:
+        os.write(2, f"{error}\n".encode())
+        raise SystemExit(status.of(error)) from None
+    atexit.register(held.close)

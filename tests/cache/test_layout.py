@@ -6,7 +6,7 @@ import pytest
 
 from crdscache.cache import layout, plan
 from crdscache.cache.identity import ALL
-from crdscache.cache.layout import NOT_A_FILE, Layout, Mode
+from crdscache.cache.layout import Layout, Mode
 from crdscache.contexts.records import Action
 from crdscache.errors import SettingsError
 from tests import written
@@ -142,7 +142,7 @@ def test_flat_references_lie_in_one_directory_if_there_is_one(empty: Layout) -> 
     assert (before, layout.reference_directories(empty, Mode.FLAT)) == ([], [empty.references])
 
 
-def test_D12_D13_lengths_are_those_of_files_and_of_files_behind_links(tmp_path: Path) -> None:
+def test_D12_D13_status_is_that_of_what_links_lead_to_and_absent_where_they_lead_nowhere(tmp_path: Path) -> None:
     written.write(tmp_path / "a", {"one.fits": b"1", "two.fits": b"22", "empty.fits": b"", "unasked": b""})
     (tmp_path / "a" / "link.fits").symlink_to("two.fits")
     (tmp_path / "a" / "dangling.fits").symlink_to("nowhere")
@@ -152,7 +152,7 @@ def test_D12_D13_lengths_are_those_of_files_and_of_files_behind_links(tmp_path: 
     (tmp_path / "file").write_bytes(b"")
     outside = tmp_path / "a" / "one.fits"
 
-    found = layout.sizes(
+    found = layout.statuses(
         tmp_path,
         [
             "a/one.fits",
@@ -169,14 +169,17 @@ def test_D12_D13_lengths_are_those_of_files_and_of_files_behind_links(tmp_path: 
         ],
     )
 
-    assert found == {
-        "a/one.fits": 1,
-        "a/empty.fits": 0,
-        "a/link.fits": 2,
-        "a/directory.fits": NOT_A_FILE,
-        "a/pipe.fits": NOT_A_FILE,
-        str(outside): 1,
-    }
+    there = ["a/one.fits", "a/empty.fits", "a/link.fits", "a/directory.fits", "a/pipe.fits", str(outside)]
+    assert found == {path: (tmp_path / path).stat() for path in there}
+
+
+def test_status_of_one_file_is_as_of_many(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "dangling").symlink_to("nowhere")
+
+    found = [layout.status(tmp_path / name) for name in ("file", "dangling", "missing")]
+
+    assert found == [(tmp_path / "file").stat(), None, None]
 
 
 @pytest.mark.parametrize("linked", ["", "mappings", "references", "config", "references/hst", "config/hst"])

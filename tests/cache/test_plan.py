@@ -11,7 +11,17 @@ from crdscache.cache.identity import ALL, NONE
 from crdscache.cache.layout import Layout
 from crdscache.cache.manifest import Disk
 from crdscache.cache.plan import Plan, Scope, Totals
-from crdscache.contexts.records import Action, Kind, ManifestRow, Outcome, PlanRow, Problem, Receipt
+from crdscache.contexts.records import (
+    Action,
+    Kind,
+    ManifestRow,
+    Outcome,
+    PlanRow,
+    Problem,
+    Receipt,
+    Sighting,
+    SightingRow,
+)
 from tests import written
 from tests.caches import FORMER, LATEST, listing
 from tests.invariants import references_of
@@ -20,6 +30,7 @@ BASE = "http://localhost/references/"
 FETCH = Scope((LATEST,), LATEST, fetch=True, check=False, source=BASE)
 CHECK = replace(FETCH, fetch=False, check=True)
 RULES_ONLY = replace(FETCH, fetch=False)
+WORK = {Action.ADOPT, Action.FETCH}
 
 
 @pytest.fixture
@@ -190,7 +201,7 @@ plans = st.lists(
 
 
 def costs(rows: list[PlanRow]) -> list[int]:
-    return [2**18 + (row.file.size_bytes or 0) if row.action is Action.FETCH else 0 for row in rows]
+    return [2**18 + (row.file.size_bytes or 0) if row.action in WORK else 0 for row in rows]
 
 
 @given(plans, st.integers(1, 5))
@@ -234,13 +245,28 @@ ROWS = (
 
 
 def test_totals_are_read_as_they_were_written(tmp_path: Path) -> None:
-    numbers = plan.totals(Plan((), ROWS, (Problem("x", "why"),)))
+    sightings = [SightingRow("/tree/x", "x", Sighting.ADOPTED), SightingRow("/tree/y", "y", Sighting.FOREIGN)]
+    adopted = PlanRow(file("x", 5), Action.ADOPT, "it is wrong")
+    numbers = plan.totals(Plan((), (*ROWS, adopted), (Problem("x", "why"),), tuple(sightings)))
     plan.save_totals(tmp_path / "totals.json", numbers)
 
-    assert numbers == Totals(numbers.made, 3, 17, 1, 1, 3, (Problem("x", "why"),))
+    assert numbers == Totals(
+        numbers.made,
+        n_fetch=3,
+        fetch_bytes=17,
+        n_adopt=1,
+        adopt_bytes=5,
+        n_keep=1,
+        n_pending=1,
+        n_wrong=3,
+        n_repair=1,
+        n_seen={"adopted": 1, "not in the catalogue": 1},
+        problems=(Problem("x", "why"),),
+    )
     assert plan.load_totals(tmp_path / "totals.json") == numbers
     assert str(numbers) == (
-        f"3 references (17 bytes) to fetch, 1 here, 1 pending, 3 wrong, by the plan of {numbers.made} UTC"
+        "3 references (17 bytes) to fetch, 1 (5 bytes) to adopt, 1 here, 1 pending, 3 wrong, "
+        f"by the plan of {numbers.made} UTC"
     )
 
 
@@ -251,6 +277,11 @@ def test_estimate_has_a_line_for_each_part_and_the_sum() -> None:
         ["acs/darkfile", "2", "files", "15", "bytes"],
         ["wfc3/idctab", "1", "files", "2", "bytes"],
         ["to", "fetch", "3", "files", "17", "bytes"],
+    ]
+    assert [line.split() for line in plan.estimate([PlanRow(file("x", 5), Action.ADOPT)]).splitlines()] == [
+        ["acs/darkfile", "1", "files", "5", "bytes"],
+        ["to", "adopt", "1", "files", "5", "bytes"],
+        ["to", "fetch", "0", "files", "0", "bytes"],
     ]
     assert plan.estimate([]).split() == ["to", "fetch", "0", "files", "0", "bytes"]
 

@@ -15,6 +15,10 @@ NOTHING = {
     "fetch_mappings_bytes": 0,
     "fetch_references": 0,
     "fetch_references_bytes": 0,
+    "adopt": 0,
+    "adopt_bytes": 0,
+    "repair": 0,
+    "seen": {},
     "pending": 0,
     "failures": [],
 }

@@ -111,6 +111,9 @@ def test_a_summary_as_data_has_all_that_the_text_has(whole_cache: Cache, server:
         "failures": [],
         "pending": [],
         "message": "",
+        "n_seen": {},
+        "verdicts": {},
+        "verification": None,
     }
     assert set(n_files) == set(size_bytes) == {"fetched", "kept"}
 

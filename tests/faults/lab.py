@@ -22,14 +22,27 @@ _SITE = f"{QUICK}connections: 1\nlayout: instrument\n"
 _EVERY = 4
 _STAMPS = {"last_refreshed", "last_synced", "updated"}
 _SYNC = ("cron_sync", "--fetch-references")
+_TREE = "tree"  # below the home of the lab: what the site has had before
 # By stage: the command, and the server's default.
 _STAGES = {
     "init": (("remote_cache_init", "--last", "2"), tiny.OLD),
     "rules": (("remote_cache_init",), tiny.OLD),
     "sync": (_SYNC, tiny.OLD),
     "switch": (_SYNC, tiny.NEW),
+    **{
+        f"adopt by {mode}": ((*_SYNC, "--adopt", f"{{home}}/{_TREE}", "--adopt-mode", mode), tiny.OLD)
+        for mode in ("symlink", "hardlink", "copy")
+    },
+    "repair": ((*_SYNC, "--repair-files"), tiny.OLD),
 }
-_BEFORE = {"sync": "rules", "switch": "sync"}
+_BEFORE = {
+    "sync": "rules",
+    "switch": "sync",
+    "adopt by symlink": "rules",
+    "adopt by hardlink": "rules",
+    "adopt by copy": "rules",
+    "repair": "sync",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,7 @@ class Lab:
         self._runs, self._home, self._server = runs, home, server
         self.cache = Cache(home, server, home / "cache")
         self._undisturbed: dict[str, Undisturbed] = {}
+        self._originals: dict[str, tuple[object, ...]] = {}
 
     def undisturbed(self, stage: str) -> Undisturbed:
         """Run a stage as it should go, once; what it leaves is what the next stage finds."""
@@ -76,6 +90,32 @@ class Lab:
         """Put all back to how a stage finds it."""
         self._server.set_default(_STAGES[stage][1])
         self.put_back(_BEFORE.get(stage, "nothing"))
+        self._make_tree()
+        if stage == "repair":
+            self._spoil()
+
+    def _make_tree(self) -> None:
+        """Make the tree of a site: all but one of the references, and a wrong one."""
+        tree = self._home / _TREE
+        shutil.rmtree(tree, ignore_errors=True)
+        (tree / "jref").mkdir(parents=True)
+        archive = self._server.archive
+        for name in tiny.IN_THE_TREE:
+            (tree / "jref" / name).write_bytes(archive.contents[name].read())
+        (tree / "jref" / tiny.CUT).write_bytes(archive.contents[tiny.CUT].read()[:-1])
+        self._originals = originals(tree)
+
+    def _spoil(self) -> None:
+        """Spoil files of the cache: one is a link to an original, one a hard link, one a mapping."""
+        acs, wfpc2 = (self.cache.references / instrument for instrument in ("acs", "wfpc2"))
+        tree = self._home / _TREE / "jref"
+        (acs / tiny.CUT).unlink()
+        (acs / tiny.CUT).symlink_to(tree / tiny.CUT)
+        (wfpc2 / tiny.HEADER).unlink()
+        (wfpc2 / tiny.HEADER).hardlink_to(tree / tiny.CUT)
+        mapping = self.cache.mappings / tiny.RMAP
+        mapping.write_bytes(mapping.read_bytes() + b"# damaged\n")
+        self._originals = originals(tree.parent)
 
     def keep(self, name: str) -> None:
         """Remember how the cache is."""
@@ -87,21 +127,28 @@ class Lab:
         if (self._home / name).exists():
             shutil.copytree(self._home / name, self.cache.root, symlinks=True)
 
+    def _line(self, stage: str) -> list[str]:
+        return [word.format(home=self._home) for word in _STAGES[stage][0]]
+
     def run(self, stage: str, *, seed: int = 1) -> Done:
         """Run a stage's command."""
-        return self._runs.run(_STAGES[stage][0], self.cache.environ, seed=seed)
+        return self._runs.run(self._line(stage), self.cache.environ, seed=seed)
 
     def trace(self, stage: str, *, seed: int = 0) -> tuple[Done, list[Point]]:
         """Run a stage's command, and list what could be struck."""
-        return self._runs.trace(_STAGES[stage][0], self.cache.environ, self.cache.root, seed=seed)
+        return self._runs.trace(self._line(stage), self.cache.environ, self.cache.root, seed=seed)
 
     def strike(self, stage: str, point: Point, how: str, *, seed: int = 0) -> Done:
         """Run a stage's command with something happening to it."""
-        return self._runs.strike(_STAGES[stage][0], self.cache.environ, point, how, seed=seed)
+        return self._runs.strike(self._line(stage), self.cache.environ, point, how, seed=seed)
 
     def check(self, *, is_clean: bool = False) -> None:
         """Make sure that the invariants hold."""
-        check_invariants(self.cache.root, OBSERVATORY, self._server, is_clean=is_clean)
+        apart_from = () if is_clean else tiny.SPOILT
+        check_invariants(
+            self.cache.root, OBSERVATORY, self._server, is_clean=is_clean, apart_from=apart_from
+        )
+        assert originals(self._home / _TREE) == self._originals, "I4: an original was written to"
 
     def recover(self, stage: str) -> None:
         """Make sure that the invariants hold, and that one plain run makes all as if nothing had happened."""
@@ -110,6 +157,16 @@ class Lab:
         assert done.status == 0, done
         self.check(is_clean=True)
         assert end_state(self.cache) == self.undisturbed(stage).end
+
+
+def originals(tree: Path) -> dict[str, tuple[object, ...]]:
+    """Tell of each file of a tree what may never change: content, mode, owner, time."""
+    found = {}
+    for path in tree.rglob("*"):
+        status = path.stat()
+        content = hashlib.sha1(path.read_bytes()).hexdigest() if path.is_file() else ""
+        found[str(path)] = (content, status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns)
+    return found
 
 
 def swept(points: list[Point], chunk: int, n_chunks: int) -> list[Point]:

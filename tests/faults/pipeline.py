@@ -36,16 +36,28 @@ _STEPS: list[tuple[str, Files, Files]] = [
     (
         "plan",
         {**_ANSWER, "receipts": "mappings.tsv"},
-        {"manifest": "manifest.tsv", "totals": "plan/totals.json", "shards": ["plan/{shard}.tsv"]},
+        {
+            "manifest": "manifest.tsv",
+            "totals": "plan/totals.json",
+            "shards": ["plan/{shard}.tsv"],
+            "sightings": "plan/sightings.tsv",
+            "verdicts": "verdicts/check.tsv",
+        },
     ),
-    ("fetch", {"plan": "plan/{shard}.tsv"}, {"receipts": "fetched/{shard}.tsv"}),
+    (
+        "fetch",
+        {"plan": "plan/{shard}.tsv", "sightings": "plan/sightings.tsv"},
+        {"receipts": "fetched/{shard}.tsv", "sightings": "adopted/{shard}.tsv"},
+    ),
     (
         "commit",
         {
             **_ANSWER,
             "mappings": "mappings.tsv",
             "totals": "plan/totals.json",
+            "sightings": "plan/sightings.tsv",
             "receipts": ["fetched/{shard}.tsv"],
+            "seen": ["adopted/{shard}.tsv"],
         },
         {"summary": "commit.json"},
     ),

@@ -22,6 +22,12 @@ _REFERENCES = {
     "e1b1000du.r3d": 500,
     "e1b1000du.r3h": 400,
 }
+# What a site has already; one more, which is cut.
+IN_THE_TREE = ("a1b1000aj_drk.fits", "e1b1000du.r3d", "e1b1000du.r3h")
+CUT = "a1b1000bj_drk.fits"
+# What a test spoils in a cache.
+HEADER, RMAP = "e1b1000du.r3h", "hst_acs_darkfile_0001.rmap"
+SPOILT = (CUT, HEADER, RMAP)
 
 
 def serve() -> Server:

@@ -137,7 +137,7 @@ time.sleep(60)
 
 
 def test_the_command_line_names_all_that_a_profile_could_change(cache: Layout) -> None:
-    words = [str(word) for word in launch._command(Start("init", {}, 3, {}), cache, Path("run.json"))]
+    words = [str(word) for word in launch._command(Start("init", {}, 3, {}), cache.state)]
 
     assert words[1:5] == ["-B", "-m", "snakemake", "init"]
     options = dict(zip(words[5::2], words[6::2], strict=True))
@@ -145,6 +145,6 @@ def test_the_command_line_names_all_that_a_profile_could_change(cache: Layout) -
         "--snakefile": str(CHECKOUT / "Snakefile"),
         "--directory": str(cache.state),
         "--workflow-profile": str(CHECKOUT / "profiles" / "default"),
-        "--configfile": "run.json",
+        "--configfile": str(cache.state / "run.json"),
         "--cores": "3",
     }

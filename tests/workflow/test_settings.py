@@ -199,13 +199,16 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
 ) -> None:
     plain = {"contexts": [], "last_n_contexts": 0, "all_contexts": False}
 
-    more = {"fetch_references": True, "check_files": True, "dataset_files": ["/x.fits"], "dataset_ids": ["X"]}
+    more: dict[str, object] = {"fetch_references": True, "check_files": True, "check_sha1sum": True, "adopt": ["/cdbs"]}
+    more |= {"dataset_files": ["/x.fits"], "dataset_ids": ["X"]}
     changed = settings.for_set_up({**plain, **more, **given})
 
     assert changed == plain | given | {
         "all_contexts": takes_all,
         "fetch_references": False,
         "check_files": False,
+        "check_sha1sum": False,
+        "adopt": [],
         "dataset_files": [],
         "dataset_ids": [],
     }

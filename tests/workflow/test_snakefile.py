@@ -141,7 +141,8 @@ def test_a_reader_settles_its_context_before_the_first_job(
     values = snakefile.reader_settings(Workflow(Overrides(given)))
 
     expected = {key: setting.value for key, setting in settings.resolve({}, reader.environ).items()}
-    assert values == expected | given | {"held_context": context, "batch": batch}
+    assert values.pop("run_id")
+    assert values == expected | given | {"held_context": context, "batch": batch, "on_terminal": False}
 
 
 def test_a_job_of_a_reader_takes_the_context_that_was_settled() -> None:
