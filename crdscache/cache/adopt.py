@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from pathlib import Path
 
 from crdscache.cache import publish, sums, verify
@@ -18,7 +17,16 @@ from crdscache.cache.layout import Layout
 from crdscache.cache.trees import Forest, Found
 from crdscache.contexts import names
 from crdscache.contexts.catalogue import Catalogue
-from crdscache.contexts.records import Action, Outcome, PlanRow, Receipt, Sighting, SightingRow
+from crdscache.contexts.records import (
+    Action,
+    Adoption,
+    AdoptMode,
+    Outcome,
+    PlanRow,
+    Receipt,
+    Sighting,
+    SightingRow,
+)
 from crdscache.errors import disk_error
 
 logger = logging.getLogger(__name__)
@@ -34,24 +42,6 @@ _NO_LINK = frozenset(
     {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY}
 )
 _DISK_REFUSES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
-
-
-class Mode(Enum):
-    """How a file is taken over; the word is that of the setting."""
-
-    SYMLINK = "symlink"
-    HARDLINK = "hardlink"
-    REFLINK = "reflink"
-    COPY = "copy"
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How files are taken over."""
-
-    mode: Mode
-    falls_back: bool  # a hard link or reflink that cannot be made may become a copy
-    sums: bool  # compare sums too where a link would need none
 
 
 def foresee(
@@ -188,7 +178,7 @@ class Adopter:
         Other files of the same name and length, in order, by name.
     """
 
-    def __init__(self, cache: Layout, how: How, fall_back_on: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, cache: Layout, how: Adoption, fall_back_on: Mapping[str, Sequence[str]]) -> None:
         self._cache, self._how, self._fall_back_on = cache, how, fall_back_on
 
     def take_all(
@@ -262,9 +252,9 @@ class Adopter:
 
     def _make(self, row: PlanRow, source: str, temporary: Path) -> str | None:
         """Make the link or copy; gives the sum where that is known by then."""
-        makers = {Mode.HARDLINK: _link, Mode.REFLINK: _reflink}
+        makers = {AdoptMode.HARDLINK: _link, AdoptMode.REFLINK: _reflink}
         mode = self._how.mode
-        if mode is Mode.SYMLINK:
+        if mode is AdoptMode.SYMLINK:
             temporary.symlink_to(source)
             return None
         if mode in makers:

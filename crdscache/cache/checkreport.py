@@ -14,6 +14,7 @@ from crdscache.contexts.records import Kind, ManifestRow, Verdict, VerdictRow
 MAPPINGS, DARK, OTHER, TOTAL = "mappings", "dark", "other", "total"
 
 _ENDING = ".sha1"
+_MOST_DARK = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,16 @@ def text(rows: Iterable[ManifestRow], found: Sequence[VerdictRow]) -> str:
         for each in counts
     ]
     lines = _aligned([head, *(list(map(str, line)) for line in numbers)], n_left=1)
-    named = [one for one in found if one.verdict.is_bad] + [
-        one for one in found if one.verdict is Verdict.DARK
-    ]
+    dark = sorted(
+        (one for one in found if one.verdict is Verdict.DARK), key=lambda one: one.reason, reverse=True
+    )
+    named = [one for one in found if one.verdict.is_bad] + dark[:_MOST_DARK]
     if named:
         titles = ["verdict", "name", "expected", "found", "reason"]
         cells = [[one.verdict.value, one.name, one.expected, one.found, one.reason] for one in named]
         lines += ["", *_aligned([titles, *cells], n_left=len(titles))]
+    if len(dark) > _MOST_DARK:
+        lines.append(f"and {len(dark) - _MOST_DARK} more are dark: the table of verdicts names them")
     return "\n".join(lines) + "\n"
 
 

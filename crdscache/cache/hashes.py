@@ -20,7 +20,7 @@ _HEAD_LINES = 2
 _SHA1_LENGTHS = frozenset({0, 40})
 # A shorter file is read in no time, whatever is in it.
 _COMPACT_FROM_LINES = 10_000
-# A line has a name, three numbers of 19 digits at most and two sums: a shorter file has fewer lines.
+# To tell by its length that a file is short.
 _LINE_BYTES_AT_LEAST = 50
 
 

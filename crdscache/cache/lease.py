@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-import filelock
-
 from crdscache.cache import identity, remote, serverconfig
 from crdscache.cache.layout import CONFIG_LOCK, Layout
 from crdscache.contexts import selection
@@ -168,7 +166,7 @@ def without_readers(path: Path) -> Iterator[None]:
     """
     descriptor = _open(path)
     try:
-        if not filelock.lock_descriptor(descriptor, blocking=False):
+        if not _lock(descriptor, fcntl.LOCK_EX):
             raise ContextError(path.name, "is held by a reader")
         yield
     finally:
@@ -225,10 +223,10 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def _lock(descriptor: int) -> bool:
-    """Take a lock beside other readers; filelock knows exclusive ones only."""
+def _lock(descriptor: int, kind: int = fcntl.LOCK_SH) -> bool:
+    """Take a lock, by default beside other readers; filelock knows exclusive ones only."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -11,14 +11,15 @@ from pathlib import Path
 from crdscache.cache import adopt, layout, manifest, publish, shards, verdicts
 from crdscache.cache.identity import Holdings
 from crdscache.cache.manifest import Disk
-from crdscache.cache.repair import REPLACE_NOTHING, Policy
 from crdscache.cache.trees import Forest
 from crdscache.contexts import closure, names, times
 from crdscache.contexts.records import (
+    REPLACE_NOTHING,
     Action,
     ManifestRow,
     Outcome,
     PlanRow,
+    Policy,
     Problem,
     Receipt,
     Sighting,
@@ -34,7 +35,7 @@ _FILE_COST_BYTES = 2**18
 _WORK = frozenset({Action.ADOPT, Action.FETCH})
 
 # Where the steps up to the fetch write in the state: at rest while a plan is made.
-_STATE = ("", "links", "plan", "fetched")
+_STATE = ("", "links", "plan", "verdicts", "fetched", "adopted")
 
 # States in which the archive hands a file out; every other one is pending. Source: docs/protocol.md,
 # "States".
@@ -110,7 +111,7 @@ def _decide(row: ManifestRow, status: os.stat_result | None, disk: Disk, scope: 
     flaw = verdicts.flaw(row, status, known)
     if flaw is None:
         return PlanRow(row, Action.KEEP)
-    is_replaced = row.size_bytes is not None and scope.policy.covers(row, status, known)
+    is_replaced = row.size_bytes is not None and verdicts.is_replaced(scope.policy, row, status, known)
     return PlanRow(row, Action.FETCH, flaw, scope.source) if is_replaced else PlanRow(row, Action.WRONG, flaw)
 
 
@@ -258,7 +259,7 @@ def leftovers(disk: Disk, rows: Iterable[PlanRow], scope: Scope) -> list[Path]:
     """
     cache = disk.cache
     references = layout.reference_directories(cache, disk.mode) if scope.has_references else []
-    state = (cache.state / name for name in _STATE)
+    state = [*(cache.state / name for name in _STATE), *(cache.state / "trash").glob("*/")]
     places = (cache.mappings, cache.config, *references, *state)
     found = [path for place in places if place.is_dir() for path in _temporaries(place)]
     if not scope.fetch:

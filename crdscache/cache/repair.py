@@ -3,30 +3,14 @@
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 from crdscache.cache import lease, sums, trash, verdicts, verify
 from crdscache.cache.hashes import Hashed
 from crdscache.cache.layout import Layout
-from crdscache.contexts.records import FileRecord, Kind, ManifestRow, Verdict
+from crdscache.contexts.records import FileRecord, Kind, ManifestRow, Policy, Verdict
 
 _PMAP = ".pmap"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Which wrong files a run replaces."""
-
-    repairs: bool = False  # all
-    follows_changes: bool = False  # those that were right until their entry in the catalogue changed
-
-    def covers(self, row: ManifestRow, status: os.stat_result, known: Hashed | None) -> bool:
-        """Tell whether a wrong file is to be replaced."""
-        return self.repairs or (self.follows_changes and verdicts.is_changed_content(row, status, known))
-
-
-REPLACE_NOTHING = Policy()
 
 
 class Mender:
@@ -51,7 +35,7 @@ class Mender:
         found, _ = verify.hash_one(row, path)
         if not found.verdict.is_bad or found.verdict is Verdict.MISSING:
             return None
-        is_covered = self._policy.covers(row, path.stat(), self._known.get(row.name))
+        is_covered = verdicts.is_replaced(self._policy, row, path.stat(), self._known.get(row.name))
         return found.reason if is_covered else None
 
     def replace(self, record: FileRecord, copy: Path, reason: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crdscache.cache.hashes import Hashed
 from crdscache.contexts import names
-from crdscache.contexts.records import ManifestRow, Verdict, VerdictRow
+from crdscache.contexts.records import ManifestRow, Policy, Verdict, VerdictRow
 
 # A smaller file may have all its bytes beside its status.
 _IN_INODE_BYTES = 1024
@@ -56,6 +56,11 @@ def is_changed_content(row: ManifestRow, status: os.stat_result, known: Hashed |
         and known.is_of(status)
         and (row.file_sha1 not in {None, known.file_sha1} or row.size_bytes not in {None, known.size_bytes})
     )
+
+
+def is_replaced(policy: Policy, row: ManifestRow, status: os.stat_result, known: Hashed | None) -> bool:
+    """Tell whether a wrong file is to be replaced."""
+    return policy.repairs or (policy.follows_changes and is_changed_content(row, status, known))
 
 
 def flaw(row: ManifestRow, status: os.stat_result, known: Hashed | None) -> str | None:

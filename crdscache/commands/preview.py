@@ -15,7 +15,7 @@ from crdscache.cache import answer, commit, identity, plan, rules, serverconfig
 from crdscache.cache.answer import Answer
 from crdscache.cache.manifest import Disk
 from crdscache.cache.plan import Plan
-from crdscache.contexts.records import Action, Needs, Outcome, Problem, Receipt
+from crdscache.contexts.records import Action, Needs, Outcome, Problem, Receipt, each_once
 from crdscache.errors import UnreachableError, UnreadableConfigError
 from crdscache.server import fetch, mappings, rpc
 from crdscache.workflow import steps
@@ -86,7 +86,7 @@ class Preview:
         pending = {receipt.name for receipt in self.rules if receipt.outcome is Outcome.PENDING}
         told += self.said.chosen.problems
         told += [problem for problem in self.drawn.problems if problem.name not in pending]
-        return list({problem.name: problem for problem in reversed(told)}.values())[::-1]
+        return list(each_once(told))
 
 
 def ask(config: Settings) -> Answer:

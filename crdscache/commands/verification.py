@@ -1,12 +1,14 @@
 """The comprehensive check as part of a command: beside other runs, without the writer's lock."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crdscache.cache import locks
+from crdscache.cache import locks, serverconfig, verify
 from crdscache.commands.telling import Teller
+from crdscache.contexts.records import ManifestRow, VerdictRow
 from crdscache.errors import CacheError
 from crdscache.workflow import joblog, launch, runs, verifying
 from crdscache.workflow.runs import Result, Run
@@ -76,6 +78,19 @@ class Verification:
             return _result_of(summary)
         message = end.fatal or f"snakemake ended with status {end.status}: {' / '.join(end.tail[-3:])}"
         return Result(Status.FATAL, message=message)
+
+
+def rehearse(config: Settings, n_threads: int) -> list[VerdictRow]:
+    """Read what a verify would read, and judge it; nothing is written, nor locked."""
+    if not serverconfig.exists(config.cache.config):
+        return []
+    begun = verifying.begin(config, config.cache.state / verifying.READERS)
+
+    def look(row: ManifestRow) -> VerdictRow:
+        return verify.hash_one(row, config.cache.absolute(row.path))[0]
+
+    with ThreadPoolExecutor(n_threads) as threads:
+        return [*begun.settled, *threads.map(look, begun.due)]
 
 
 def _result_of(summary: Summary) -> Result:

@@ -9,11 +9,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from crdscache.cache import check, checkreport, commit, identity, locks, plan, tables, trees
-from crdscache.commands import ending, overrides, preview
+from crdscache.commands import ending, overrides, preview, rehearsal
 from crdscache.commands.telling import Teller
 from crdscache.commands.verification import Verification
 from crdscache.errors import CacheError, SettingsError
-from crdscache.workflow import joblog, launch, report, runs, settings, steps
+from crdscache.workflow import joblog, launch, runs, settings, steps
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
@@ -46,7 +46,7 @@ class WriterRun:
         stamp = self._stamp(config)
         if self.options.dry_run:
             joblog.log_to(None)
-            return self._dry_run(config, stamp)
+            return rehearsal.tell(config, stamp, self.options)
         if config.readonly_cache:
             message = "CRDS_READONLY_CACHE is set: nothing may be written"
             raise CacheError(message)
@@ -98,7 +98,12 @@ class WriterRun:
         """Add what a check says of each file, where somebody wants to know."""
         teller = self._teller(config)
         details = _fetched(config) if teller.has_reader and any(map(result.n_files.get, runs.BROUGHT)) else []
-        if config.check_files and result.status != Status.FATAL and (teller.has_reader or self.options.json):
+        if (
+            config.check_files
+            and not config.check_sha1sum
+            and result.status != Status.FATAL
+            and (teller.has_reader or self.options.json)
+        ):
             here, drawn = steps.saved_plan(config)
             verdicts = check.of_plan(drawn, here)
             result = replace(result, verdicts=check.counts(verdicts))
@@ -124,19 +129,6 @@ class WriterRun:
             return runs.result_of(summary)
         message = end.fatal or f"snakemake ended with status {end.status}: {' / '.join(end.tail[-3:])}"
         return Result(Status.FATAL, message=message)
-
-    def _dry_run(self, config: Settings, stamp: identity.Identity) -> int:
-        seen = preview.foresee(config, stamp)
-        problems = tuple(seen.problems())
-        if self.options.json:
-            told = {**asdict(seen.numbers), "failures": [asdict(problem) for problem in problems]}
-            sys.stdout.write(json.dumps(told, indent=2) + "\n")
-        else:
-            if self.options.verbose:
-                sys.stdout.write(plan.estimate(seen.drawn.rows))
-            sys.stdout.write(f"{config.cache.observatory}: dry run: {seen.numbers}\n")
-        sys.stderr.write("".join(f"{line}\n" for line in report.failures(problems, report.MOST_LINES)))
-        return Status.ERR if problems else Status.OK
 
 
 def _fetched(config: Settings) -> list[str]:

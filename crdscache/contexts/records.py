@@ -1,5 +1,6 @@
 """Records that pass between the steps of a run: facts that were checked once, where they came in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -89,6 +90,14 @@ class Problem:
     reason: str
 
 
+def each_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Leave of each name the first problem, in the same order."""
+    once: dict[str, Problem] = {}
+    for problem in problems:
+        once.setdefault(problem.name, problem)
+    return tuple(once.values())
+
+
 @dataclass(frozen=True, slots=True)
 class FileRecord:
     """One file as the server's catalogue describes it."""
@@ -172,6 +181,35 @@ class Patience:
     tries: int
     backoff_s: float  # after the first failed try; it doubles, with jitter
     backoff_max_s: float
+
+
+class AdoptMode(Enum):
+    """How a file is taken over from a tree; the word is that of the setting."""
+
+    SYMLINK = "symlink"
+    HARDLINK = "hardlink"
+    REFLINK = "reflink"
+    COPY = "copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """How files are taken over."""
+
+    mode: AdoptMode
+    falls_back: bool  # a hard link or reflink that cannot be made may become a copy
+    sums: bool  # compare sums too where a link would need none
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which wrong files a run replaces."""
+
+    repairs: bool = False  # all
+    follows_changes: bool = False  # those that were right until their entry in the catalogue changed
+
+
+REPLACE_NOTHING = Policy()
 
 
 @dataclass(frozen=True, slots=True)

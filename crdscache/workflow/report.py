@@ -2,9 +2,10 @@
 
 import re
 import sys
+from collections.abc import Mapping
 
 from crdscache.contexts import times
-from crdscache.contexts.records import Problem
+from crdscache.contexts.records import Problem, Verdict
 from crdscache.workflow.runs import Record, Result
 from crdscache.workflow.status import Status
 
@@ -53,13 +54,23 @@ def lines(observatory: str, result: Result, before: Record | None) -> tuple[list
     return out, err
 
 
+def trees(n_seen: Mapping[str, int]) -> str:
+    """Say what becomes of the files of the trees, in numbers."""
+    return "files of the trees: " + ", ".join(f"{n} {sighting}" for sighting, n in n_seen.items())
+
+
+def verdicts(counts: Mapping[str, int]) -> str:
+    """Say what a check has found, in numbers."""
+    n_wanted = sum(counts.values()) - counts.get(Verdict.DARK.value, 0)
+    return f"checked {n_wanted} files: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+
+
 def _checked(observatory: str, result: Result) -> list[str]:
     if not result.verdicts:
         return []
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in result.verdicts.items())
     hashed = result.n_files.get("hashed")
     read = "" if hashed is None else f"; {hashed} of them were read ({size(result.size_bytes['hashed'])})"
-    return [f"{observatory}: checked {sum(result.verdicts.values())} files: {counts}{read}"]
+    return [f"{observatory}: {verdicts(result.verdicts)}{read}"]
 
 
 def _outcome(observatory: str, result: Result) -> list[str]:
@@ -79,9 +90,8 @@ def _outcome(observatory: str, result: Result) -> list[str]:
     done = f"nothing to do, {n_kept} files are as they should be" if is_idle else ", ".join(counts)
     text = f"{observatory}: default context {default}; {done}"
     pending = [f"{observatory}: not delivered yet: {_some(result.pending)}"] if result.pending else []
-    seen = ", ".join(f"{n} {sighting}" for sighting, n in result.n_seen.items())
-    trees = [f"{observatory}: files of the trees: {seen}; each is in adoption.tsv"] if seen else []
-    return [text, *trees, *pending]
+    seen = [f"{observatory}: {trees(result.n_seen)}; each is in adoption.tsv"] if result.n_seen else []
+    return [text, *seen, *pending]
 
 
 def failures(problems: tuple[Problem, ...], most: int) -> list[str]:

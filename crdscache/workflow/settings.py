@@ -14,13 +14,11 @@ from urllib.parse import urlsplit
 import jsonschema
 import yaml
 
-from crdscache.cache import adopt, identity, layout
-from crdscache.cache.adopt import How
+from crdscache.cache import identity, layout
 from crdscache.cache.identity import Holdings
 from crdscache.cache.layout import Layout, Mode
-from crdscache.cache.repair import Policy
 from crdscache.contexts import names
-from crdscache.contexts.records import Patience
+from crdscache.contexts.records import Adoption, AdoptMode, Patience, Policy
 from crdscache.contexts.selection import Wanted
 from crdscache.errors import SettingsError
 
@@ -74,7 +72,7 @@ class Settings:
     check_sha1sum: bool
     policy: Policy
     trees: tuple[Path, ...]
-    adopt_how: How
+    adoption: Adoption
     verify_max_age_days: float
     verify_budget_bytes: int | None  # None: no bound
     holdings: Holdings | None  # None: what was fetched for the default so far
@@ -298,7 +296,7 @@ def typed(values: Mapping[str, Any]) -> Settings:
         check_sha1sum=values["check_sha1sum"],
         policy=Policy(values["repair_files"], values["on_changed_content"] == "replace"),
         trees=tuple(map(Path, values["adopt"])),
-        adopt_how=_how(values),
+        adoption=_adoption(values),
         verify_max_age_days=values["verify_max_age_days"],
         verify_budget_bytes=int(values["verify_budget_gb"] * _GB) or None,
         holdings=None if values["holdings"] == "auto" else identity.parse_holdings(values["holdings"]),
@@ -320,9 +318,9 @@ def typed(values: Mapping[str, Any]) -> Settings:
     )
 
 
-def _how(values: Mapping[str, Any]) -> How:
+def _adoption(values: Mapping[str, Any]) -> Adoption:
     sums = values["adopt_sums"] or values["check_sha1sum"]
-    return How(adopt.Mode(values["adopt_mode"]), values["adopt_copies"], sums)
+    return Adoption(AdoptMode(values["adopt_mode"]), values["adopt_copies"], sums)
 
 
 def _layout(values: Mapping[str, Any]) -> Layout:

@@ -112,7 +112,7 @@ def supplier(
     duplicates = adopt.duplicates(sightings)
     return Supplier(
         config.cache,
-        Adopter(config.cache, config.adopt_how, duplicates),
+        Adopter(config.cache, config.adoption, duplicates),
         mender(config, run_id),
         bring,
         _sources(config),

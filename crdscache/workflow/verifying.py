@@ -2,14 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from crdscache.cache import check, checkreport, hashes, layout, publish, tables, verify
 from crdscache.cache.layout import Layout
-from crdscache.contexts.records import ManifestRow, Problem, VerdictRow
+from crdscache.contexts.records import ManifestRow, Problem, VerdictRow, each_once
 from crdscache.workflow import steps
 from crdscache.workflow.settings import Settings
 
@@ -115,17 +115,10 @@ def end(
     statuses = layout.statuses(config.cache.root, (row.path for row in begun.rows))
     checkreport.write_lists(directory / _LISTS, begun.rows, statuses, hashes.load(*places))
     n_bytes = sum(statuses[row.path].st_size for row in begun.due if row.path in statuses)
-    problems = _each_once([*check.failures(every), *begun.problems])
+    problems = each_once([*check.failures(every), *begun.problems])
     summary = Summary(run_id, len(begun.due), n_bytes, check.counts(every), problems)
     publish.write_text(directory / SUMMARY, json.dumps(asdict(summary), indent=2) + "\n")
     return summary, checkreport.text(begun.rows, every)
-
-
-def _each_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    once: dict[str, Problem] = {}
-    for problem in problems:
-        once.setdefault(problem.name, problem)
-    return tuple(once.values())
 
 
 def load(path: Path) -> Summary:

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from crdscache.cache import hashes, layout, lease, tables, trash
+from crdscache.cache import hashes, layout, lease, tables, trash, verdicts
 from crdscache.cache.hashes import Hashed
 from crdscache.cache.layout import Layout
-from crdscache.cache.repair import REPLACE_NOTHING, Mender, Policy
-from crdscache.contexts.records import Kind, ManifestRow
+from crdscache.cache.repair import Mender
+from crdscache.contexts.records import REPLACE_NOTHING, Kind, ManifestRow, Policy
 from crdscache.errors import ContextError
 from tests import written
 
@@ -92,7 +92,7 @@ def test_context_that_a_reader_holds_is_left_alone(bare: Layout) -> None:
 
     held = lease._hold(path)
     try:
-        with pytest.raises(ContextError, match="hst_1.pmap is held by a reader"):
+        with pytest.raises(ContextError, match=r"hst_1\.pmap is held by a reader"):
             mender.put(row, copy, "why")
     finally:
         os.close(held)
@@ -116,6 +116,8 @@ def test_S23_what_is_replaced_is_decided_by_the_settings(
     path.write_bytes(WRONG)
     was_right, was_wrong = note(path, WRONG, WRONG), note(path, WRONG, RIGHT)
 
-    covered = [policy.covers(REFERENCE, path.stat(), known) for known in (was_right, was_wrong, None)]
+    covered = [
+        verdicts.is_replaced(policy, REFERENCE, path.stat(), known) for known in (was_right, was_wrong, None)
+    ]
 
     assert covered == [changed, damaged, damaged]

@@ -20,6 +20,7 @@ NOTHING = {
     "repair": 0,
     "seen": {},
     "pending": 0,
+    "verdicts": {},
     "failures": [],
 }
 

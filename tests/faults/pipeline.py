@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from crdscache.cache import publish
 from crdscache.cache.layout import Layout
 from crdscache.commands import cron_sync, preview, remote_cache_init, writer  # noqa: F401 -- imported before the fork
-from crdscache.workflow import joblog, launch, live  # noqa: F401
+from crdscache.workflow import joblog, launch, live, runs  # noqa: F401
 from crdscache.workflow.launch import End, Start
 from crdscache.workflow.settings import CHECKOUT
 
@@ -137,10 +137,17 @@ def _run(order: Order) -> int:
         return tokens.randbytes(n_bytes).hex()
 
     launch.run = run_scripts  # type: ignore[assignment]
-    # Temporaries have the same names when a run is repeated: a trace tells where to strike the next one.
+    # What a run makes has the same names when it is repeated: a trace tells where to strike the next one.
     publish.token_hex = token  # type: ignore[attr-defined, assignment]
+    runs.new_id = lambda: f"20260101T0000{_n_runs():02}Z-{order.seed:06}"
     os.kill(os.getpid(), signal.SIGSTOP)  # until somebody looks on, or lets us go
     return _COMMANDS[order.line[0]](order.line[1:])
+
+
+def _n_runs() -> int:
+    """Count the runs that have come to an end so far: no two of one cache may have the same id."""
+    table = Path(os.environ["CRDS_PATH"], ".crdscache", "hst", "runs.tsv")
+    return len(table.read_text().splitlines()) if table.exists() else 0
 
 
 def serve() -> None:

@@ -7,12 +7,12 @@ import pytest
 
 from crdscache.cache import hashes, layout, lease
 from crdscache.cache.hashes import Hashed
-from crdscache.cache.repair import Mender, Policy
+from crdscache.cache.repair import Mender
 from crdscache.cache.rules import Rules
 from crdscache.contexts import closure
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.closure import Links
-from crdscache.contexts.records import Outcome, Receipt
+from crdscache.contexts.records import Outcome, Policy, Receipt
 from crdscache.errors import MissingMappingError
 from crdscache.server.fetch import Downloader
 from crdscache.server.mappings import Shelf
