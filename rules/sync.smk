@@ -49,6 +49,7 @@ rule plan:
         totals="plan/totals.json",
         shards=shards("plan/{shard}.tsv"),
         sightings="plan/sightings.tsv",
+        duplicates="plan/duplicates.tsv",
         verdicts="verdicts/check.tsv",
     log:
         "logs/plan.log",
@@ -78,7 +79,7 @@ rule fetch:
     """Bring one shard of the plan into the cache, from trees or from the server; one receipt per file (internal)."""
     input:
         plan="plan/{shard}.tsv",
-        sightings="plan/sightings.tsv",
+        duplicates="plan/duplicates.tsv",
     output:
         receipts="fetched/{shard}.tsv",
         sightings="adopted/{shard}.tsv",

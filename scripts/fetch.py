@@ -11,12 +11,12 @@ with joblog.job_log(snakemake.log[0]):
     config = settings.typed(snakemake.config)
     cache = config.cache
     rows = tables.read_plan(Path(snakemake.input.plan))
-    sightings = tables.read_sightings(Path(snakemake.input.sightings))
+    duplicates = tables.read_sightings(Path(snakemake.input.duplicates))
     steps.make_room(config, rows)
     progress = joblog.Progress() if snakemake.config["on_terminal"] else None
     with fetch.Downloader(config.patience, config.connections) as downloader:
         bring = partial(downloader.bring_rows, cache=cache, progress=progress)
-        done = steps.supplier(config, snakemake.config["run_id"], sightings, bring).do_shard(rows)
+        done = steps.supplier(config, snakemake.config["run_id"], duplicates, bring).do_shard(rows)
     supply.remember(cache, cache.state / hashes.FILE, (row.file for row in rows), done.receipts)
     tables.write_sightings(Path(snakemake.output.sightings), done.sightings)
     tables.write_receipts(Path(snakemake.output.receipts), done.receipts)

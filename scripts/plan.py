@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from crdscache.assignment import needs
-from crdscache.cache import answer, check, identity, plan, rules, tables
+from crdscache.cache import adopt, answer, check, identity, plan, rules, tables
 from crdscache.server import rpc
 from crdscache.workflow import joblog, settings, steps
 
@@ -25,5 +25,6 @@ with joblog.job_log(snakemake.log[0]):
     for path, rows in zip(snakemake.output.shards, plan.shard(drawn.rows, config.shards), strict=True):
         tables.write_plan(Path(path), rows)
     tables.write_sightings(Path(snakemake.output.sightings), drawn.sightings)
+    tables.write_sightings(Path(snakemake.output.duplicates), adopt.duplicates(drawn.sightings))
     tables.write_verdicts(Path(snakemake.output.verdicts), check.of_plan(drawn, disk))
     plan.save_totals(Path(snakemake.output.totals), plan.totals(drawn))

@@ -137,13 +137,9 @@ def _adopting(row: PlanRow, chosen: Found | None) -> PlanRow:
     return replace(row, action=Action.ADOPT, source=chosen.path, reason=row.reason if row.is_repair else "")
 
 
-def duplicates(sightings: Iterable[SightingRow]) -> dict[str, list[str]]:
-    """List the files to fall back on, by name, from the plan's sightings."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for row in sightings:
-        if row.sighting is Sighting.DUPLICATE:
-            found[row.name].append(row.path)
-    return dict(found)
+def duplicates(sightings: Iterable[SightingRow]) -> list[SightingRow]:
+    """List the files to fall back on, from the plan's sightings."""
+    return [row for row in sightings if row.sighting is Sighting.DUPLICATE]
 
 
 def settle(planned: Sequence[SightingRow], corrections: Iterable[SightingRow]) -> list[SightingRow]:
@@ -175,11 +171,14 @@ class Adopter:
     Parameters
     ----------
     fall_back_on
-        Other files of the same name and length, in order, by name.
+        Other files of the same name and length, in order.
     """
 
-    def __init__(self, cache: Layout, how: Adoption, fall_back_on: Mapping[str, Sequence[str]]) -> None:
-        self._cache, self._how, self._fall_back_on = cache, how, fall_back_on
+    def __init__(self, cache: Layout, how: Adoption, fall_back_on: Iterable[SightingRow]) -> None:
+        self._cache, self._how = cache, how
+        self._others: defaultdict[str, list[str]] = defaultdict(list)
+        for row in fall_back_on:
+            self._others[row.name].append(row.path)
 
     def take_all(
         self, rows: Sequence[PlanRow], put: Put, progress: Callable[[Receipt], None] | None = None
@@ -215,7 +214,7 @@ class Adopter:
 
     def _take(self, row: PlanRow, put: Put, taken: Taken) -> None:
         name = row.file.name
-        paths = [row.source, *self._fall_back_on.get(name, ())]
+        paths = [row.source, *self._others.get(name, ())]
         with_sum = self._how.sums or len(paths) > 1 or row.is_repair
         started = time.monotonic()
         for path in paths:
@@ -230,7 +229,8 @@ class Adopter:
                     return
                 continue
             outcome = Outcome.REPAIRED if row.is_repair else Outcome.ADOPTED
-            taken.sightings.append(SightingRow(path, name, Sighting.ADOPTED))
+            if path != row.source:
+                taken.sightings.append(SightingRow(path, name, Sighting.ADOPTED))
             size_bytes, seconds = row.file.size_bytes or 0, time.monotonic() - started
             taken.receipts.append(Receipt(name, outcome, size_bytes, file_sha1, path, seconds, row.reason))
             return

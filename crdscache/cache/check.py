@@ -1,12 +1,13 @@
 """The fast check: a verdict for each file, from what the plan has seen of the cache."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
 from crdscache.cache import dark, layout, verdicts, verify
 from crdscache.cache.manifest import Disk
 from crdscache.cache.plan import Plan
+from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.records import Action, Kind, ManifestRow, PlanRow, Problem, Verdict, VerdictRow
 
 
@@ -23,8 +24,7 @@ def of_plan(drawn: Plan, disk: Disk, *, reads_mappings: bool = True) -> list[Ver
     mappings = [row for row in drawn.manifest if row.kind is Kind.MAPPING]
     rows = [_of_mapping(row, disk, reads=reads_mappings) for row in mappings]
     rows += [_of_reference(row, drawn, disk) for row in drawn.rows]
-    rejected = {name for name, record in disk.catalogue.records.items() if record.is_rejected}
-    rows = [_with_rejection(row, rejected) for row in rows]
+    rows = with_rejections(rows, rejected(disk.catalogue))
     rows += dark.find(disk.cache, disk.mode, (row.path for row in drawn.manifest), disk.catalogue)
     return sorted(rows, key=lambda row: row.name)
 
@@ -45,9 +45,20 @@ def _of_reference(row: PlanRow, drawn: Plan, disk: Disk) -> VerdictRow:
     return verdicts.judge(file, disk.cache.absolute(file.path), status, disk.known.get(file.name))
 
 
-def _with_rejection(row: VerdictRow, rejected: set[str]) -> VerdictRow:
-    is_so = row.verdict is Verdict.OK and row.name in rejected
-    return replace(row, verdict=Verdict.REJECTED, reason="the server has rejected it") if is_so else row
+def rejected(catalogue: Catalogue) -> frozenset[str]:
+    """Name the files that the server has rejected."""
+    return frozenset(name for name, record in catalogue.records.items() if record.is_rejected)
+
+
+def with_rejections(rows: Iterable[VerdictRow], names: Container[str]) -> list[VerdictRow]:
+    """Tell of right files that the server has rejected them."""
+    reason = "the server has rejected it"
+    return [
+        replace(row, verdict=Verdict.REJECTED, reason=reason)
+        if row.verdict is Verdict.OK and row.name in names
+        else row
+        for row in rows
+    ]
 
 
 def failures(rows: Iterable[VerdictRow]) -> tuple[Problem, ...]:

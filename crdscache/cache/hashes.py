@@ -37,8 +37,8 @@ class Hashed(NamedTuple):
 
     @property
     def was_right(self) -> bool:
-        """Whether the sum was the one of the catalogue, as it was then."""
-        return self.file_sha1 != "" and self.expected_sha1 in {"", self.file_sha1}
+        """Whether the sum was the one of the catalogue, as it was then; where that had none nobody knows."""
+        return self.file_sha1 != "" and self.expected_sha1 == self.file_sha1
 
     def is_of(self, status: os.stat_result) -> bool:
         """Tell whether a file is still as it was when it was hashed.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
-from crdscache.cache import lease, sums, trash, verdicts, verify
+from crdscache.cache import layout, lease, sums, trash, verdicts, verify
 from crdscache.cache.hashes import Hashed
 from crdscache.cache.layout import Layout
 from crdscache.contexts.records import FileRecord, Kind, ManifestRow, Policy, Verdict
@@ -35,7 +35,9 @@ class Mender:
         found, _ = verify.hash_one(row, path)
         if not found.verdict.is_bad or found.verdict is Verdict.MISSING:
             return None
-        is_covered = verdicts.is_replaced(self._policy, row, path.stat(), self._known.get(row.name))
+        status = layout.status(path)
+        known = self._known.get(row.name)
+        is_covered = status is not None and verdicts.is_replaced(self._policy, row, status, known)
         return found.reason if is_covered else None
 
     def replace(self, record: FileRecord, copy: Path, reason: str) -> None:

@@ -3,7 +3,6 @@
 import errno
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 from crdscache.cache.hashes import Hashed
@@ -102,10 +101,13 @@ def cause(error: OSError) -> str:
 def _look_closer(row: ManifestRow, path: Path, known: Hashed | None) -> VerdictRow:
     why = ""
     try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        with suppress(OSError):  # no link: there is nothing at all
+        # Most often there is nothing at all, which a look at the link tells as well, and once.
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
             why = f": a dangling link to {names.printable(os.fspath(path.readlink()))}"
+            status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     except OSError as error:
         if error.errno != errno.ELOOP:
             return unreadable(row, cause(error))

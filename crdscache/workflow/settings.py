@@ -304,17 +304,21 @@ def typed(values: Mapping[str, Any]) -> Settings:
         new_mode=Mode(values["layout"]),
         shards=values["shards"],
         connections=values["connections"],
-        patience=Patience(
-            connect_timeout_s=values["connect_timeout_s"],
-            read_timeout_s=values["read_timeout_s"],
-            tries=values["tries"],
-            backoff_s=values["backoff_s"],
-            backoff_max_s=values["backoff_max_s"],
-        ),
+        patience=_patience(values),
         allow_bad_rules=values["allow_bad_rules"],
         allow_bad_references=values["allow_bad_references"],
         ignore_mapping_checksum=values["ignore_mapping_checksum"],
         keep_logs=values["keep_logs"],
+    )
+
+
+def _patience(values: Mapping[str, Any]) -> Patience:
+    return Patience(
+        connect_timeout_s=values["connect_timeout_s"],
+        read_timeout_s=values["read_timeout_s"],
+        tries=values["tries"],
+        backoff_s=values["backoff_s"],
+        backoff_max_s=values["backoff_max_s"],
     )
 
 

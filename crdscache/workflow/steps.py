@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from crdscache.cache import adopt, answer, commit, hashes, identity, layout, plan, rules, supply, trees
+from crdscache.cache import answer, commit, hashes, identity, layout, plan, rules, supply, trees
 from crdscache.cache.adopt import Adopter
 from crdscache.cache.answer import Answer
 from crdscache.cache.hashes import Hashed
@@ -106,10 +106,9 @@ def mender(config: Settings, run_id: str) -> Mender:
 
 
 def supplier(
-    config: Settings, run_id: str, sightings: Iterable[SightingRow], bring: supply.Bring
+    config: Settings, run_id: str, duplicates: Iterable[SightingRow], bring: supply.Bring
 ) -> Supplier:
-    """Make what does a shard of the plan; `sightings` are those of the plan, `bring` fetches."""
-    duplicates = adopt.duplicates(sightings)
+    """Make what does a shard of the plan; `duplicates` are files to fall back on, `bring` fetches."""
     return Supplier(
         config.cache,
         Adopter(config.cache, config.adoption, duplicates),

@@ -28,6 +28,7 @@ class Begun:
     due: list[ManifestRow]  # what is to be read, the most urgent first
     settled: list[VerdictRow]  # the verdicts on all else, by what is known
     problems: tuple[Problem, ...]  # of the rules and of the selection of contexts
+    rejected: frozenset[str]  # of what is due: declared bad by the server
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def begin(config: Settings, directory: Path) -> Begun:
     to_read = {row.name for row in due}
     judged = check.of_plan(drawn, here, reads_mappings=False)
     settled = [row for row in judged if row.name not in to_read]
-    return Begun(drawn.manifest, due, settled, drawn.problems)
+    rejected = check.rejected(here.catalogue) & to_read
+    return Begun(drawn.manifest, due, settled, drawn.problems, rejected)
 
 
 def save(begun: Begun, directory: Path) -> None:
@@ -77,18 +79,19 @@ def save(begun: Begun, directory: Path) -> None:
     tables.write_manifest(directory / "rows.tsv", begun.rows)
     tables.write_manifest(directory / "due.tsv", begun.due)
     tables.write_verdicts(directory / "settled.tsv", begun.settled)
-    problems = [asdict(problem) for problem in begun.problems]
-    publish.write_text(directory / "problems.json", json.dumps(problems) + "\n")
+    told = {"problems": list(map(asdict, begun.problems)), "rejected": sorted(begun.rejected)}
+    publish.write_text(directory / "begun.json", json.dumps(told) + "\n")
 
 
 def resume(directory: Path) -> Begun:
     """Read what `save` wrote."""
-    problems = json.loads((directory / "problems.json").read_text(encoding="utf-8"))
+    told = json.loads((directory / "begun.json").read_text(encoding="utf-8"))
     return Begun(
         tuple(tables.read_manifest(directory / "rows.tsv")),
         tables.read_manifest(directory / "due.tsv"),
         tables.read_verdicts(directory / "settled.tsv"),
-        tuple(Problem(**problem) for problem in problems),
+        tuple(Problem(**problem) for problem in told["problems"]),
+        frozenset(told["rejected"]),
     )
 
 
@@ -105,7 +108,7 @@ def end(
         The summary, and a report for people.
     """
     places = memory(config.cache, directory)
-    every = [*begun.settled, *found]
+    every = [*begun.settled, *check.with_rejections(found, begun.rejected)]
     if any(row.verdict.is_bad for row in every):
         _, drawn = steps.saved_plan(config, hashes.load(*places))
         wanted = {row.name for row in drawn.manifest}

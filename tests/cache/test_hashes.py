@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crdscache.cache import hashes
+from crdscache.cache import hashes, locks
 from crdscache.cache.hashes import Hashed
 from crdscache.errors import NotACacheError
 from tests import checking, mounts
@@ -125,9 +126,9 @@ def test_memory_of_a_newer_version_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file_sha1", "expected_sha1", "is_so"), [(A, A, True), (A, "", True), (A, B, False), ("", "", False)]
+    ("file_sha1", "expected_sha1", "is_so"), [(A, A, True), (A, "", False), (A, B, False), ("", "", False)]
 )
-def test_file_was_right_if_its_sum_was_the_one_of_the_catalogue_or_there_was_none(
+def test_file_was_right_if_its_sum_was_the_one_of_the_catalogue(
     file_sha1: str, expected_sha1: str, *, is_so: bool
 ) -> None:
     assert ONE._replace(file_sha1=file_sha1, expected_sha1=expected_sha1).was_right == is_so
@@ -186,7 +187,7 @@ def test_each_number_of_the_status_tells(tmp_path: Path, number: int) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from crdscache.cache import hashes
+from crdscache.cache import hashes, locks
 path, name, n_batches = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 one = hashes.Hashed(1, 2, 3, 4, "a" * 40, "b" * 40, "2026-01-01 00:00:00")
 for batch in range(n_batches):
@@ -272,6 +273,23 @@ def test_memory_is_compacted_where_most_of_it_is_old(
 
     assert hashes.load(path) == before
     assert len(path.read_text().splitlines()) - 2 == left
+
+
+@pytest.mark.parametrize("work", [hashes.compact, lambda path: hashes.append(path, [("new", ONE)])])
+def test_nobody_writes_while_another_does(path: Path, work: Callable[[Path], None]) -> None:
+    hashes.append(path, lines(100, 12_000))
+
+    with locks.exclusive(path.with_name("hashes.lock")):
+        thread = Thread(target=work, args=(path,))
+        thread.start()
+        thread.join(timeout=0.2)
+        is_waiting = thread.is_alive()
+        with path.open("a") as stream:
+            stream.write(LINE + "\n")
+    thread.join()
+
+    assert is_waiting
+    assert hashes.load(path)["x.fits"] == ONE
 
 
 def test_compacted_memory_is_in_order_of_name(path: Path) -> None:

@@ -31,6 +31,11 @@ def test_no_shard_costs_more_than_another_by_more_than_one_item(
     assert max(sums) - min(sums) <= max(map(cost, items), default=0)
 
 
+def test_what_costs_most_is_dealt_out_first() -> None:
+    """Else one shard is still at it when the others have long been done."""
+    assert shards.balance([1, 1, 1, 4, 1], lambda item: item, 2) == [[4], [1, 1, 1, 1]]
+
+
 @given(work, n_shards)
 def test_the_same_work_is_cut_in_the_same_way(items: list[tuple[int, str]], n_shards: int) -> None:
     assert shards.balance(items, cost, n_shards) == shards.balance(list(items), cost, n_shards)

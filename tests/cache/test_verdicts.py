@@ -209,11 +209,11 @@ def test_changed_catalogue_is_told_from_damage(bare: Layout, row: ManifestRow) -
         ((5, OTHER), (RIGHT, RIGHT), True),
         ((7, OTHER), (RIGHT, RIGHT), True),
         ((7, None), (RIGHT, RIGHT), True),
-        ((5, OTHER), (RIGHT, ""), True),  # the catalogue had no sum then
+        ((5, OTHER), (RIGHT, ""), False),  # the catalogue had no sum then: nobody knew
         ((5, RIGHT), (RIGHT, RIGHT), False),  # right
         ((None, None), (RIGHT, RIGHT), False),  # the catalogue has forgotten it
         ((5, RIGHT), (OTHER, RIGHT), False),  # damaged
-        ((5, RIGHT), (OTHER, ""), True),  # taken for right, as nobody knew better
+        ((5, RIGHT), (OTHER, ""), False),
         ((7, OTHER), ("", RIGHT), False),  # it could not be read
     ],
 )

@@ -41,12 +41,13 @@ _STEPS: list[tuple[str, Files, Files]] = [
             "totals": "plan/totals.json",
             "shards": ["plan/{shard}.tsv"],
             "sightings": "plan/sightings.tsv",
+            "duplicates": "plan/duplicates.tsv",
             "verdicts": "verdicts/check.tsv",
         },
     ),
     (
         "fetch",
-        {"plan": "plan/{shard}.tsv", "sightings": "plan/sightings.tsv"},
+        {"plan": "plan/{shard}.tsv", "duplicates": "plan/duplicates.tsv"},
         {"receipts": "fetched/{shard}.tsv", "sightings": "adopted/{shard}.tsv"},
     ),
     (
