@@ -5,9 +5,12 @@ import base64
 import gzip
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from crdscache.cache import layout, publish, serverconfig
 from crdscache.cache.layout import Layout, Mode
 from crdscache.cache.manifest import Disk
 from crdscache.cache.rules import Rules
@@ -16,7 +19,9 @@ from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.records import FileRecord
 from crdscache.contexts.serverinfo import ServerInfo
 from demo import observatory
+from tests.caches import FORMER, OBSERVATORY
 
+SERVER = "http://localhost"
 _KINDS = {"pmap": "PIPELINE", "imap": "INSTRUMENT", "rmap": "REFERENCE"}
 
 
@@ -79,3 +84,16 @@ def packed(catalogue: object, *, at: int) -> dict[str, str]:
     """Pack a catalogue as a server does that packs it at another time."""
     data = gzip.compress(json.dumps(catalogue).encode(), mtime=at)
     return {"crds_encoded": "1.0", "crds_payload": base64.b64encode(data).decode()}
+
+
+def cache_of(demo_root: Path, root: Path) -> Layout:
+    """Make a cache that has all files of all contexts; its default is the former context."""
+    made = layout.default_layout(root, OBSERVATORY)
+    for folder in ("mappings", "references"):  # links: a test replaces or removes files, and writes to none
+        shutil.copytree(demo_root / folder, made.root / folder, copy_function=os.link)
+    shutil.copytree(demo_root / "config", made.root / "config")
+    made.state.mkdir(parents=True)
+    saved = serverconfig.compose(told(demo_root, FORMER), SERVER, FORMER)
+    with serverconfig.staged(made.config, saved) as aside:
+        publish.rename_into_place(aside, made.config / "server_config")
+    return made
