@@ -16,7 +16,8 @@ with joblog.job_log(snakemake.log[0]):
     progress = joblog.Progress() if snakemake.config["on_terminal"] else None
     with fetch.Downloader(config.patience, config.connections) as downloader:
         bring = partial(downloader.bring_rows, cache=cache, progress=progress)
-        done = steps.supplier(config, snakemake.config["run_id"], duplicates, bring).do_shard(rows)
-    supply.remember(cache, cache.state / hashes.FILE, (row.file for row in rows), done.receipts)
+        done = steps.supplier(config, snakemake.config["run_id"], duplicates, bring).do_shard(rows, progress)
+    files = (row.file for row in rows)
+    supply.remember(cache, cache.state / hashes.FILE, files, done.receipts, done.known)
     tables.write_sightings(Path(snakemake.output.sightings), done.sightings)
     tables.write_receipts(Path(snakemake.output.receipts), done.receipts)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crdscache.cache import publish, sums, verify
+from crdscache.cache import hashes, layout, publish, sums, verdicts, verify
+from crdscache.cache.hashes import Hashed
 from crdscache.cache.layout import Layout
 from crdscache.cache.trees import Forest, Found
 from crdscache.contexts import names
@@ -27,7 +28,7 @@ from crdscache.contexts.records import (
     Sighting,
     SightingRow,
 )
-from crdscache.errors import disk_error
+from crdscache.errors import DiskError, disk_error
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,10 @@ _NO_LINK = frozenset(
     {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY}
 )
 _DISK_REFUSES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
+_ODD_PATH = "the tables of a run cannot hold its path"
+# It is an operator's decision, not the network's turn, if a right file cannot be taken over as asked.
+_NOT_OF_THE_BYTES = frozenset({Sighting.NO_LINK, Sighting.NOT_REPLACED})
 
 
 def foresee(
@@ -67,6 +72,8 @@ def foresee(
         name = spelling.of(one.name)
         if name is None:
             sightings.append(SightingRow(one.path, one.name, Sighting.FOREIGN))
+        elif not one.path.isprintable():
+            sightings.append(SightingRow(one.path, name, Sighting.UNREADABLE, _ODD_PATH))
         else:
             seen[name].append(one)
     chosen = {}
@@ -155,6 +162,7 @@ class Taken:
     receipts: list[Receipt] = field(default_factory=list)
     left_over: list[PlanRow] = field(default_factory=list)  # no tree has a right one
     sightings: list[SightingRow] = field(default_factory=list)  # where files were not what the plan says
+    known: dict[str, Hashed | None] = field(default_factory=dict)  # by name; None: changed as it was summed
 
 
 class _RefusedError(Exception):
@@ -200,55 +208,78 @@ class Adopter:
         taken = Taken()
         try:
             for row in rows:
-                self._take(row, put, taken)
-                if progress is not None and taken.receipts:
-                    progress(taken.receipts[-1])
+                receipt = self._take(row, put, taken)
+                if receipt is None:
+                    taken.left_over.append(row)
+                    continue
+                taken.receipts.append(receipt)
+                if progress is not None:
+                    progress(receipt)
         finally:
             done = {row.name for row in taken.receipts if row.outcome is not Outcome.FAILED}
             targets = (self._cache.absolute(row.file.path) for row in rows if row.file.name in done)
             for directory in {target.parent for target in targets}:
                 publish.sync_directory(directory)
-        n_unsummed = sum(one.file_sha1 is None for one in taken.receipts)
-        logger.info("adopted files=%d by_length_only=%d", len(taken.receipts), n_unsummed)
+        adopted = [one for one in taken.receipts if one.outcome is not Outcome.FAILED]
+        n_unsummed = sum(one.file_sha1 is None for one in adopted)
+        logger.info("adopted files=%d by_length_only=%d", len(adopted), n_unsummed)
         return taken
 
-    def _take(self, row: PlanRow, put: Put, taken: Taken) -> None:
+    def _take(self, row: PlanRow, put: Put, taken: Taken) -> Receipt | None:
+        """Take one file over; None where no tree has a right one."""
         name = row.file.name
         paths = [row.source, *self._others.get(name, ())]
         with_sum = self._how.sums or len(paths) > 1 or row.is_repair
         started = time.monotonic()
+        failed = None
         for path in paths:
             try:
-                file_sha1 = self._adopt(row, path, put, with_sum=with_sum)
+                file_sha1, status = self._adopt(row, path, put, with_sum=with_sum)
             except _RefusedError as error:
                 logger.warning("not adopted path=%s reason=%s", path, error)
                 taken.sightings.append(SightingRow(path, name, error.sighting, error.reason))
-                if error.sighting is Sighting.NO_LINK:
-                    reason = f"{path} {error}"
-                    taken.receipts.append(Receipt(name, Outcome.FAILED, reason=reason))
-                    return
+                if error.sighting in _NOT_OF_THE_BYTES:
+                    reason = "; ".join(filter(None, [row.reason, f"{path} {error}"]))
+                    failed = failed or Receipt(name, Outcome.FAILED, reason=reason)
                 continue
-            outcome = Outcome.REPAIRED if row.is_repair else Outcome.ADOPTED
             if path != row.source:
                 taken.sightings.append(SightingRow(path, name, Sighting.ADOPTED))
+            if file_sha1 is not None:
+                taken.known[name] = self._note(row, file_sha1, status)
+            outcome = Outcome.REPAIRED if row.is_repair else Outcome.ADOPTED
             size_bytes, seconds = row.file.size_bytes or 0, time.monotonic() - started
-            taken.receipts.append(Receipt(name, outcome, size_bytes, file_sha1, path, seconds, row.reason))
-            return
-        taken.left_over.append(row)
+            return Receipt(name, outcome, size_bytes, file_sha1, path, seconds, row.reason)
+        return failed
 
-    def _adopt(self, row: PlanRow, source: str, put: Put, *, with_sum: bool) -> str | None:
+    def _note(self, row: PlanRow, file_sha1: str, before: os.stat_result) -> Hashed | None:
+        """Note at once what was summed: an original may be edited at any time."""
+        status = layout.status(self._cache.absolute(row.file.path))
+        if status is None or _content_state(status) != _content_state(before):
+            return None
+        return hashes.hashed(status, file_sha1, row.file.file_sha1)
+
+    def _adopt(
+        self, row: PlanRow, source: str, put: Put, *, with_sum: bool
+    ) -> tuple[str | None, os.stat_result]:
         target = self._cache.absolute(row.file.path)
-        temporary = publish.aside(target)
+        try:
+            return verify.again_once(lambda: self._put(row, source, put, with_sum=with_sum))
+        except OSError as error:
+            raise refused_by_disk(error, target, row) or _refusal(error, target, row) from error
+
+    def _put(
+        self, row: PlanRow, source: str, put: Put, *, with_sum: bool
+    ) -> tuple[str | None, os.stat_result]:
+        temporary = publish.aside(self._cache.absolute(row.file.path))
         try:
             file_sha1 = self._make(row, source, temporary)
-            file_sha1 = _check(row, temporary, file_sha1, with_sum=with_sum)
+            status = temporary.stat()
+            file_sha1 = _check(row, temporary, status, file_sha1, with_sum=with_sum)
             put(row, temporary)
-        except OSError as error:
-            raise _what_to_do(error, target, row) from error
         finally:
             # Renamed over another link of the same file it is still there.
             temporary.unlink(missing_ok=True)
-        return file_sha1
+        return file_sha1, status
 
     def _make(self, row: PlanRow, source: str, temporary: Path) -> str | None:
         """Make the link or copy; gives the sum where that is known by then."""
@@ -264,12 +295,12 @@ class Adopter:
                 if error.errno not in _NO_LINK:
                     raise
                 if not self._how.falls_back:
-                    reason = f"cannot be taken over by {mode.value}: {error.strerror}"
+                    reason = f"cannot be taken over by {mode.value}: {verdicts.cause(error)}"
                     raise _RefusedError(Sighting.NO_LINK, reason) from error
                 logger.info("copied, as there is no %s path=%s reason=%s", mode.value, source, error.strerror)
             else:
                 return None
-        return _copy(source, temporary, row.file.size_bytes or 0)
+        return _copy(row, source, temporary)
 
 
 def _link(source: str, temporary: Path) -> None:
@@ -290,11 +321,12 @@ def _reflink(source: str, temporary: Path) -> None:
             os.close(descriptor)
 
 
-def _copy(source: str, temporary: Path, size_bytes: int) -> str:
+def _copy(row: PlanRow, source: str, temporary: Path) -> str:
     with _opened(source) as original, publish.naming(temporary):
+        _require_size(row, os.fstat(original))
         descriptor = os.open(temporary, _NEW, 0o666)
         try:
-            file_sha1 = sums.copy(original, descriptor, limit_bytes=size_bytes)
+            file_sha1 = sums.copy(original, descriptor, limit_bytes=row.file.size_bytes or 0)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -312,20 +344,27 @@ def _opened(source: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _check(row: PlanRow, temporary: Path, file_sha1: str | None, *, with_sum: bool) -> str | None:
+def _check(
+    row: PlanRow, temporary: Path, status: os.stat_result, file_sha1: str | None, *, with_sum: bool
+) -> str | None:
     """Compare what was made with the catalogue: not the source, which may have changed meanwhile."""
-    status = verify.again_once(temporary.stat)
     if not stat.S_ISREG(status.st_mode):
         raise _RefusedError(Sighting.UNREADABLE, "it is no file any more")
-    if status.st_size != row.file.size_bytes:
-        reason = f"it has {status.st_size} bytes, the catalogue says {row.file.size_bytes}"
-        raise _RefusedError(Sighting.WRONG_SIZE, reason)
+    _require_size(row, status)
+    if not os.access(temporary, os.R_OK):  # a link to what may not be read can be made all the same
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     if with_sum and file_sha1 is None:
-        file_sha1 = verify.again_once(lambda: _sum_of(temporary))
+        file_sha1 = _sum_of(temporary)
     if file_sha1 is not None and row.file.file_sha1 not in {None, file_sha1}:
         reason = f"its SHA-1 is {file_sha1}, the catalogue says {row.file.file_sha1}"
         raise _RefusedError(Sighting.WRONG_SUM, reason)
     return file_sha1
+
+
+def _require_size(row: PlanRow, status: os.stat_result) -> None:
+    if status.st_size != row.file.size_bytes:
+        reason = f"it has {status.st_size} bytes, the catalogue says {row.file.size_bytes}"
+        raise _RefusedError(Sighting.WRONG_SIZE, reason)
 
 
 def _sum_of(temporary: Path) -> str:
@@ -333,9 +372,21 @@ def _sum_of(temporary: Path) -> str:
         return sums.file_sha1(descriptor)[0]
 
 
-def _what_to_do(error: OSError, target: Path, row: PlanRow) -> Exception:
-    """Tell whether the disk refuses, where no other file would fare better, or the source cannot be read."""
-    is_of_directory = error.errno == errno.EACCES and not os.access(target.parent, os.W_OK | os.X_OK)
-    if error.errno in _DISK_REFUSES or is_of_directory:
-        return disk_error(error, target, needed_bytes=row.file.size_bytes)
-    return _RefusedError(Sighting.UNREADABLE, f"{error.strerror}")
+def _content_state(status: os.stat_result) -> tuple[int, ...]:
+    # A link or a rename, as ours, changes the rest.
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def refused_by_disk(error: OSError, target: Path, row: PlanRow) -> DiskError | None:
+    """Tell whether it is the disk of the cache that refuses: no other file would fare better."""
+    is_of_directory = error.errno in _NO_PERMISSION and not os.access(target.parent, os.W_OK | os.X_OK)
+    if error.errno not in _DISK_REFUSES and not is_of_directory:
+        return None
+    return disk_error(error, target, needed_bytes=row.file.size_bytes)
+
+
+def _refusal(error: OSError, target: Path, row: PlanRow) -> _RefusedError:
+    cause = verdicts.cause(error)
+    if str(target) in {error.filename, error.filename2}:  # what stands there may not be replaced
+        return _RefusedError(Sighting.NOT_REPLACED, f"cannot be put at {row.file.path}: {cause}")
+    return _RefusedError(Sighting.UNREADABLE, cause)

@@ -89,12 +89,19 @@ def find_mode(cache: Layout, default: Mode) -> Mode:
 def _mode_by_content(references: Path, default: Mode) -> Mode:
     try:
         with os.scandir(references) as entries:
-            kinds = {entry.is_dir() for entry in entries if not entry.name.startswith(".")}
+            kinds = {_is_directory(entry) for entry in entries if not entry.name.startswith(".")}
     except (FileNotFoundError, NotADirectoryError):
         return default
     if True in kinds:
         return Mode.INSTRUMENT
     return Mode.FLAT if kinds else default
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
 
 
 def settle_mode(cache: Layout, mode: Mode, instruments: Iterable[str]) -> None:

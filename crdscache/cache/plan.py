@@ -106,7 +106,7 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
 
 def _decide(row: ManifestRow, status: os.stat_result | None, disk: Disk, scope: Scope) -> PlanRow:
     if status is None:
-        return _decide_missing(row, scope)
+        return _decide_missing(row, disk, scope)
     known = disk.known.get(row.name)
     flaw = verdicts.flaw(row, status, known)
     if flaw is None:
@@ -115,7 +115,7 @@ def _decide(row: ManifestRow, status: os.stat_result | None, disk: Disk, scope: 
     return PlanRow(row, Action.FETCH, flaw, scope.source) if is_replaced else PlanRow(row, Action.WRONG, flaw)
 
 
-def _decide_missing(row: ManifestRow, scope: Scope) -> PlanRow:
+def _decide_missing(row: ManifestRow, disk: Disk, scope: Scope) -> PlanRow:
     is_known = row.size_bytes is not None
     # Repair brings back what was lost, but does not fill a cache that never had its references.
     is_wanted = scope.fetch or (scope.policy.repairs and row.is_held)
@@ -125,7 +125,7 @@ def _decide_missing(row: ManifestRow, scope: Scope) -> PlanRow:
         return PlanRow(row, Action.PENDING, "it may be absent, by tolerate_missing")
     if is_wanted:
         return PlanRow(row, Action.UNKNOWN, "the server's catalogue has no entry for it")
-    return PlanRow(row, Action.MISSING, f"{row.path} is missing")
+    return PlanRow(row, Action.MISSING, verdicts.judge(row, disk.cache.absolute(row.path), None, None).reason)
 
 
 def hold_back(rows: Iterable[PlanRow], states: Mapping[str, str]) -> list[PlanRow]:

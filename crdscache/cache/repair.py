@@ -71,7 +71,7 @@ class Mender:
             known = self._known.get(name)
             if known is not None and known.is_of(status):
                 return known.file_sha1 or None
-            if status.st_blocks == 0:  # it may be on tape
+            if verdicts.is_offline(status):
                 return None
             descriptor = sums.open_regular(target)
             if descriptor is None:

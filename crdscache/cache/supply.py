@@ -1,13 +1,14 @@
 """One shard of the plan, done: what is in a tree is adopted, the rest fetched, wrong files replaced."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from crdscache.cache import hashes, plan, publish
+from crdscache.cache import adopt, hashes, plan, publish, verdicts
 from crdscache.cache.adopt import Adopter
+from crdscache.cache.hashes import Hashed
 from crdscache.cache.layout import Layout
 from crdscache.cache.repair import Mender
 from crdscache.contexts.records import Action, ManifestRow, Outcome, PlanRow, Receipt, SightingRow
@@ -28,6 +29,7 @@ class Supplied:
 
     receipts: list[Receipt]  # one for each row
     sightings: list[SightingRow]  # of files of trees that are not what the plan took them for
+    known: Mapping[str, Hashed | None] = field(default_factory=dict)  # of what was adopted, as it was then
 
 
 class Supplier:
@@ -50,15 +52,24 @@ class Supplier:
         self._cache, self._adopter, self._mender = cache, adopter, mender
         self._bring, self._source = bring, source
 
-    def do_shard(self, rows: Sequence[PlanRow]) -> Supplied:
+    def do_shard(
+        self, rows: Sequence[PlanRow], progress: Callable[[Receipt], None] | None = None
+    ) -> Supplied:
         """Do what the plan says.
+
+        Parameters
+        ----------
+        progress
+            Called with the receipt of each file that is adopted; `bring` tells of the others.
 
         Raises
         ------
         DiskError
             The disk refuses. Files that were put before stay.
         """
-        taken = self._adopter.take_all([row for row in rows if row.action is Action.ADOPT], self._put)
+        taken = self._adopter.take_all(
+            [row for row in rows if row.action is Action.ADOPT], self._put, progress
+        )
         to_fetch = [row for row in rows if row.action is Action.FETCH]
         receipts = [plan.receipt_of(row) for row in rows if row.action not in {Action.ADOPT, Action.FETCH}]
         receipts += taken.receipts
@@ -69,7 +80,7 @@ class Supplier:
                 to_fetch.append(replace(row, action=Action.FETCH, source=source))
         receipts += self._bring([row for row in to_fetch if not row.is_repair], publish=True)
         receipts += self._repair([row for row in to_fetch if row.is_repair])
-        return Supplied(receipts, taken.sightings)
+        return Supplied(receipts, taken.sightings, taken.known)
 
     def _repair(self, rows: Sequence[PlanRow]) -> list[Receipt]:
         brought = self._bring(rows, publish=False)
@@ -81,7 +92,14 @@ class Supplier:
             return replace(receipt, outcome=Outcome.FAILED, reason=reason)
         target = self._cache.absolute(row.file.path)
         copy = target.with_name(publish.part_name(target.name, row.file.file_sha1))
-        self._put(row, copy)
+        try:
+            self._put(row, copy)
+        except OSError as error:
+            refused = adopt.refused_by_disk(error, target, row)
+            if refused is not None:
+                raise refused from error
+            reason = f"{row.reason}; it stays, as it cannot be replaced: {verdicts.cause(error)}"
+            return replace(receipt, outcome=Outcome.FAILED, reason=reason)
         publish.sync_directory(target.parent)
         return replace(receipt, outcome=Outcome.REPAIRED, reason=row.reason)
 
@@ -97,15 +115,29 @@ def _why_not(row: PlanRow, sightings: Iterable[SightingRow]) -> str:
     return "; ".join(filter(None, [row.reason, "no tree has a right one", *seen]))
 
 
-def remember(cache: Layout, path: Path, rows: Iterable[ManifestRow], receipts: Iterable[Receipt]) -> None:
-    """Write down the sums of files that were just brought: they need not be hashed again soon."""
+def remember(
+    cache: Layout,
+    path: Path,
+    rows: Iterable[ManifestRow],
+    receipts: Iterable[Receipt],
+    adopted: Mapping[str, Hashed | None] | None = None,
+) -> None:
+    """Write down the sums of files that were just brought: they need not be hashed again soon.
+
+    Parameters
+    ----------
+    adopted
+        What such files were when they were summed: since then their originals may have been edited.
+    """
     wanted = {row.name: row for row in rows}
-    known = {}
+    known = dict(adopted or {})
     for receipt in receipts:
-        if receipt.outcome in _BROUGHT and receipt.file_sha1 is not None:
+        is_brought = receipt.outcome in _BROUGHT and receipt.file_sha1 is not None
+        if is_brought and receipt.name not in known:
             row = wanted[receipt.name]
             with suppress(OSError):  # gone already: then there is nothing to remember
                 status = cache.absolute(row.path).stat()
-                known[row.name] = hashes.hashed(status, receipt.file_sha1, row.file_sha1)
-    if known:
-        hashes.append(path, known.items())
+                known[row.name] = hashes.hashed(status, receipt.file_sha1 or "", row.file_sha1)
+    notes = [(name, one) for name, one in known.items() if one is not None]
+    if notes:
+        hashes.append(path, notes)

@@ -1,12 +1,15 @@
 """The trees that a site has already: which files lie there, found by name."""
 
+import errno
 import logging
 import os
 import stat
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from crdscache.cache import verdicts, verify
 from crdscache.cache.layout import Layout
 from crdscache.contexts.records import Sighting, SightingRow
 from crdscache.errors import SettingsError
@@ -19,6 +22,7 @@ _KINDS = {
     stat.S_IFCHR: "a character device",
     stat.S_IFBLK: "a block device",
 }
+_LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
 class Found(NamedTuple):
@@ -28,7 +32,6 @@ class Found(NamedTuple):
     path: str  # absolute, through the tree as it was named
     name: str
     size_bytes: int
-    identity: tuple[int, int]  # device and inode
 
 
 def require_apart(trees: Sequence[Path], cache: Layout) -> None:
@@ -39,7 +42,7 @@ def require_apart(trees: Sequence[Path], cache: Layout) -> None:
     SettingsError
         One is not; the message names it.
     """
-    ours = {place.resolve() for place in _places(cache)}
+    ours = [place.resolve() for place in _places(cache)]
     seen: list[Path] = []
     for tree in trees:
         if not tree.is_absolute() or not os.access(tree, os.R_OK | os.X_OK) or not tree.is_dir():
@@ -74,8 +77,10 @@ class Forest:
     def files(self) -> list[Found]:
         """List the regular files, in order of tree and path."""
         if self._files is None:
-            visited = {identity for place in _places(self._cache) if (identity := _identity(place))}
-            walks = (_Walk(number, visited, self._unreadable) for number in range(len(self._trees)))
+            closed = [place.resolve() for place in _places(self._cache)]
+            known = (*_places(self._cache), *self._trees)
+            visited = {identity for place in known if (identity := _identity(place))}
+            walks = (_Walk(number, closed, visited, self._unreadable) for number in range(len(self._trees)))
             self._files = [
                 found
                 for walk, tree in zip(walks, self._trees, strict=True)
@@ -97,44 +102,79 @@ def _identity(place: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-class _Walk:
-    """Reads a tree without recursion; directories are followed through links, none twice."""
+def _entries(place: str) -> list[os.DirEntry[str]]:
+    with os.scandir(place) as entries:
+        return list(entries)
 
-    def __init__(self, number: int, visited: set[tuple[int, int]], unreadable: list[SightingRow]) -> None:
-        self._number, self._visited, self._unreadable = number, visited, unreadable
+
+class _Walk:
+    """Reads a tree without recursion; directories are followed through links, none twice.
+
+    Parameters
+    ----------
+    closed
+        What lies there is never looked through.
+    visited
+        Directories that were, or need not be.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        closed: Sequence[Path],
+        visited: set[tuple[int, int]],
+        unreadable: list[SightingRow],
+    ) -> None:
+        self._number, self._closed = number, closed
+        self._visited, self._unreadable = visited, unreadable
+        self._found: list[Found] = []
+        self._waiting: list[str] = []
+        self._links: list[tuple[str, tuple[int, int]]] = []  # to directories
 
     def files(self, tree: str) -> list[Found]:
         """List the regular files below a directory, in order of path."""
-        found: list[Found] = []
-        waiting = [tree]
-        self._visited |= {identity for identity in [_identity(Path(tree))] if identity}
-        while waiting:
+        self._waiting.append(tree)
+        while self._waiting or self._links:
+            if not self._waiting:
+                # The last to be looked at: a link may be moved, and what was adopted through it with it.
+                self._links.sort(reverse=True)
+                self._visit(*self._links.pop(), is_link=True)
+                continue
+            place = self._waiting.pop()
             try:
-                with os.scandir(waiting.pop()) as entries:
-                    for entry in entries:
-                        self._look(entry, found, waiting)
+                entries = verify.again_once(partial(_entries, place))
             except OSError as error:
-                self._refuse(str(error.filename), str(error.strerror))
-        found.sort()
-        return found
+                self._refuse(place, verdicts.cause(error))
+            else:
+                for entry in entries:
+                    self._look(entry)
+        self._found.sort()
+        return self._found
 
-    def _look(self, entry: os.DirEntry[str], found: list[Found], waiting: list[str]) -> None:
+    def _look(self, entry: os.DirEntry[str]) -> None:
         try:
-            status = entry.stat()
+            status = verify.again_once(entry.stat)
         except OSError as error:
-            why = f"a dangling link: {error.strerror}" if entry.is_symlink() else str(error.strerror)
-            self._refuse(entry.path, why)
+            is_dangling = entry.is_symlink() and error.errno in _LEADS_NOWHERE
+            self._refuse(entry.path, ("a dangling link: " if is_dangling else "") + verdicts.cause(error))
             return
         identity = (status.st_dev, status.st_ino)
         if stat.S_ISREG(status.st_mode):
-            found.append(Found(self._number, entry.path, entry.name, status.st_size, identity))
+            self._found.append(Found(self._number, entry.path, entry.name, status.st_size))
         elif not stat.S_ISDIR(status.st_mode):
             self._refuse(entry.path, f"it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no file')}")
-        elif identity in self._visited:
-            logger.warning("not looked through again, or it is the cache's own path=%s", entry.path)
+        elif entry.is_symlink():
+            self._links.append((entry.path, identity))
+        else:
+            self._visit(entry.path, identity)
+
+    def _visit(self, path: str, identity: tuple[int, int], *, is_link: bool = False) -> None:
+        is_closed = is_link and any(Path(path).resolve().is_relative_to(place) for place in self._closed)
+        if is_closed or identity in self._visited:
+            logger.warning("not looked through again, or it is the cache's own path=%s", path)
         else:
             self._visited.add(identity)
-            waiting.append(entry.path)
+            self._waiting.append(path)
 
     def _refuse(self, path: str, why: str) -> None:
         name = path.rpartition("/")[2]

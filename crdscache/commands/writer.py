@@ -44,13 +44,13 @@ class WriterRun:
             values = settings.for_set_up(values)
         config = settings.typed(values)
         stamp = self._stamp(config)
+        trees.require_apart(config.trees, config.cache)
         if self.options.dry_run:
             joblog.log_to(None)
             return rehearsal.tell(config, stamp, self.options)
         if config.readonly_cache:
             message = "CRDS_READONLY_CACHE is set: nothing may be written"
             raise CacheError(message)
-        trees.require_apart(config.trees, config.cache)
         written = self._locked(config, stamp, values)
         verified = None
         if config.check_sha1sum and written.status in {Status.OK, Status.ERR}:
@@ -119,7 +119,7 @@ class WriterRun:
 
         def totals() -> tuple[int, int]:
             numbers = plan.load_totals(config.cache.state / "plan" / "totals.json")
-            return numbers.n_fetch, numbers.fetch_bytes
+            return numbers.n_fetch + numbers.n_adopt, numbers.fetch_bytes + numbers.adopt_bytes
 
         with live.line(totals, shown=self.on_terminal and not self.options.quiet) as tell:
             end = launch.run(start, config.cache, lock, log, tell)

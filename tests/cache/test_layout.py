@@ -142,7 +142,9 @@ def test_flat_references_lie_in_one_directory_if_there_is_one(empty: Layout) -> 
     assert (before, layout.reference_directories(empty, Mode.FLAT)) == ([], [empty.references])
 
 
-def test_D12_D13_status_is_that_of_what_links_lead_to_and_absent_where_they_lead_nowhere(tmp_path: Path) -> None:
+def test_D12_D13_status_is_that_of_what_links_lead_to_and_absent_where_they_lead_nowhere(
+    tmp_path: Path,
+) -> None:
     written.write(tmp_path / "a", {"one.fits": b"1", "two.fits": b"22", "empty.fits": b"", "unasked": b""})
     (tmp_path / "a" / "link.fits").symlink_to("two.fits")
     (tmp_path / "a" / "dangling.fits").symlink_to("nowhere")

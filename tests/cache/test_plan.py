@@ -91,8 +91,10 @@ def test_missing_files_are_fetched_if_asked_for_and_wrong_ones_are_only_told(
     drawn = plan.draw_up(disk, scope, ALL)
 
     missing = {
-        name: (Action.FETCH, "", BASE) if scope.fetch else (Action.MISSING, f"{where}{name} is missing", "")
-        for name in (names["missing"], names["dangling"])
+        name: (Action.FETCH, "", BASE)
+        if scope.fetch
+        else (Action.MISSING, f"{where}{name} is missing{why}", "")
+        for name, why in ((names["missing"], ""), (names["dangling"], ": a dangling link to nowhere"))
     }
     wrong = f"{where}{names['short']} has 5 bytes, the catalogue says {right}"
     assert undone(drawn) == missing | {
