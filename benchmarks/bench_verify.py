@@ -113,7 +113,8 @@ def main() -> None:
         print(f"  ratio                  {alone_s / shards_s:8.2f}   goal at least 1.7")
         again = ("--config", "verify_max_age_days=0")
         ours = served.ours("ours", *CHECK, *again)
-        peer = served.peer("ours", "sync", "--contexts", CONTEXT, "--fetch-references", "--check-files", "--check-sha1sum")
+        theirs = ("sync", "--contexts", CONTEXT, "--fetch-references", "--check-files", "--check-sha1sum")
+        peer = served.peer("ours", *theirs)
         harness.show("whole command, all read again", [ours], [peer], "no goal of its own")
         n_bytes = read_bytes(served)
         timings = [served.ours("ours", *CHECK) for _ in range(N_RUNS)]

@@ -1,4 +1,4 @@
-"""`make demo`: a cache from nothing to current, and best references from it, on the demo observatory."""
+"""`make demo`: a cache from nothing to current, taken over in part, checked, repaired, and used."""
 
 import os
 import shlex
@@ -13,11 +13,12 @@ from demo.server import Server
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PLACE = CHECKOUT / "demo" / "run"
+DAMAGED, CUT = (1, 4), 2  # by number, in order of name
 SYNC = "cron_sync --contexts hst-operational --fetch-references --check-files"
 
 
 def main() -> int:
-    """Show the tour; anything but status 0 of a command ends it."""
+    """Show the tour; a command that ends otherwise than it should ends it."""
     shutil.rmtree(PLACE, ignore_errors=True)
     observatory.build(PLACE / "observatory")
     first, second = observatory.CONTEXTS[-2:]
@@ -28,14 +29,9 @@ def main() -> int:
         say("A demo observatory is served; its default context is " + first + ".")
         for key, value in environ.items():
             print(f"$ export {key}={value}")
-        steps = (
-            ("A new cache: all rules, no references.", "remote_cache_init"),
-            ("How much would it be to fetch the references of the default context?", f"{SYNC} --dry-run"),
-            ("Fetch them, as the crontab would.", SYNC),
-            ("Again: there is nothing to do, and cron would send no mail.", SYNC),
-        )
-        for text, command in steps:
-            run(text, command, environ)
+        run("A new cache: all rules, no references.", "remote_cache_init", environ)
+        take_over(environ)
+        run("Again: there is nothing to do, and cron would send no mail.", SYNC, environ)
         datasets = [str(path) for path in sorted((PLACE / "observatory" / "datasets").iterdir())]
         assign(datasets, environ)
         server.set_default(second)
@@ -49,6 +45,42 @@ def main() -> int:
         run("Is anything wrong with the cache? Silence says no.", "cache_config --check", environ)
     say(f"The cache is in {cache}.")
     return 0
+
+
+def take_over(environ: dict[str, str]) -> None:
+    """Show how references that a site has already come into the cache, and what happens to wrong ones."""
+    tree = make_legacy_tree(PLACE / "observatory" / "references" / "hst", PLACE / "cdbs")
+    adopt = f"{SYNC} --adopt {tree} --adopt-mode hardlink"
+    run(
+        f"Most references are in {tree} already. What would be taken over, what fetched?",
+        f"{adopt} --dry-run",
+        environ,
+    )
+    run("Do it, as the crontab would.", adopt, environ)
+    run(
+        "Compare each byte: two files of the tree are damaged.",
+        "cron_sync --check-sha1sum",
+        environ,
+        expected=1,
+    )
+    run("Replace them; the tree keeps its own.", "cron_sync --repair-files", environ)
+    run("Is all right now? What did not change is not read again.", "cron_sync --check-sha1sum", environ)
+
+
+def make_legacy_tree(references: Path, tree: Path) -> Path:
+    """Make a tree as sites have them: two thirds of the references, some damaged or cut, and other files."""
+    names = sorted(path.name for path in references.glob("*_*.fits"))
+    for number, name in enumerate(names):
+        place = tree / f"{name.partition('_')[0][-1]}ref"
+        place.mkdir(parents=True, exist_ok=True)
+        data = bytearray((references / name).read_bytes())
+        if number % 3 == 0 and number > 0:
+            continue
+        if number in DAMAGED:
+            data[-1] ^= 1
+        (place / name).write_bytes(data[:-1] if number == CUT else data)
+    (tree / "notes.txt").write_text("made by hand, long ago\n")
+    return tree
 
 
 def assign(datasets: list[str], environ: dict[str, str]) -> None:
@@ -70,7 +102,7 @@ def say(text: str) -> None:
     print(f"\n# {text}", flush=True)
 
 
-def run(text: str, command: str, environ: dict[str, str]) -> None:
+def run(text: str, command: str, environ: dict[str, str], *, expected: int = 0) -> None:
     """Run one command as an operator would, and tell how long it took."""
     say(text)
     print(f"$ bin/{command}", flush=True)
@@ -81,7 +113,7 @@ def run(text: str, command: str, environ: dict[str, str]) -> None:
         [CHECKOUT / "bin" / words[0], *words[1:]], env=clean | environ, check=False
     ).returncode
     print(f"({time.monotonic() - start:.1f} s, status {status})", flush=True)
-    if status != 0:
+    if status != expected:
         sys.exit(f"{command} ended with status {status}")
 
 

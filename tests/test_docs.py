@@ -213,7 +213,7 @@ def test_each_target_of_the_readme_is_a_rule() -> None:
     )
     targets = re.findall(r"^\| `(\w+)`", section("snakemake by hand"), re.MULTILINE)
 
-    assert targets == ["all", "init", "estimate", "bestrefs"]
+    assert targets == ["all", "init", "estimate", "check", "repair", "verify", "bestrefs"]
     assert set(targets) <= set(rules)
 
 
@@ -261,7 +261,8 @@ class Shell:
 
     def real(self, text: str) -> str:
         text = text.replace("/opt/crdscache", str(ROOT)).replace("/data/crds", str(self.home))
-        text = text.replace("/data/visit12", f"{self.home}/visit12")
+        for name in ("visit12", "cdbs"):
+            text = text.replace(f"/data/{name}", f"{self.home}/{name}")
         return text.replace("https://hst-crds.stsci.edu", self.url)
 
     def run(self, text: str, **environ: str) -> Done:
@@ -329,6 +330,25 @@ def explained() -> tuple[str, str]:
     (text,) = blocks(README, "text")
     (command,) = re.findall(r"^Why this reference\? `(.+)`:$", README, re.MULTILINE)
     return f"/opt/crdscache/bin/{command}", text
+
+
+def test_what_the_readme_shows_of_taking_over_works(shell: Shell, demo_root: Path) -> None:
+    """Half of the tree is good, some is cut, one has a flipped bit; the tree stays as it is."""
+    tree = shell.home / "cdbs" / "jref"
+    shutil.copytree(demo_root / "references/hst", tree)
+    *_, flipped, cut = (path for path in sorted(tree.iterdir()) if path.suffix == ".fits")
+    flipped.write_bytes(bytes([flipped.read_bytes()[0] ^ 1]) + flipped.read_bytes()[1:])
+    cut.write_bytes(cut.read_bytes()[:-1])
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tree.iterdir()}
+    *set_up, _, _ = lines(block("set up"))  # but for the two that bring references
+    shell.run("\n".join(set_up), CRDS_OBSERVATORY="hst")
+
+    done = shell.run("set +e\n" + block("take over"))  # the check ends with 1, as it finds something
+
+    failed = [line for line in done.err.splitlines() if line.startswith("failed: ")]
+    assert done.status == 0, done.err
+    assert [line.split(": ")[1] for line in failed] == [flipped.name]
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tree.iterdir()} == before
 
 
 def test_what_the_readme_shows_of_a_laptop_works(shell: Shell) -> None:

@@ -145,9 +145,7 @@ class Lab:
     def check(self, *, is_clean: bool = False) -> None:
         """Make sure that the invariants hold."""
         apart_from = () if is_clean else tiny.SPOILT
-        check_invariants(
-            self.cache.root, OBSERVATORY, self._server, is_clean=is_clean, apart_from=apart_from
-        )
+        check_invariants(self.cache.root, OBSERVATORY, self._server, is_clean=is_clean, apart_from=apart_from)
         assert originals(self._home / _TREE) == self._originals, "I4: an original was written to"
 
     def recover(self, stage: str) -> None:

@@ -199,7 +199,12 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
 ) -> None:
     plain = {"contexts": [], "last_n_contexts": 0, "all_contexts": False}
 
-    more: dict[str, object] = {"fetch_references": True, "check_files": True, "check_sha1sum": True, "adopt": ["/cdbs"]}
+    more: dict[str, object] = {
+        "fetch_references": True,
+        "check_files": True,
+        "check_sha1sum": True,
+        "adopt": ["/cdbs"],
+    }
     more |= {"dataset_files": ["/x.fits"], "dataset_ids": ["X"]}
     changed = settings.for_set_up({**plain, **more, **given})
 
