@@ -6,7 +6,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +141,13 @@ class Lab:
     def strike(self, stage: str, point: Point, how: str, *, seed: int = 0) -> Done:
         """Run a stage's command with something happening to it."""
         return self._runs.strike(self._line(stage), self.cache.environ, point, how, seed=seed)
+
+    def delay(self, stage: str, calls: Sequence[str], places: Iterable[str], how: str) -> Done:
+        """Run a stage's command with some calls on some paths taking long."""
+        named = ",".join(calls)
+        words = [word for place in places for word in ("-P", place)]
+        words += ["-e", f"trace={named}", "-e", f"inject={named}:{how}", "-o", os.devnull]
+        return self._runs.run(self._line(stage), self.cache.environ, seed=0, strace=words)
 
     def check(self, *, is_clean: bool = False) -> None:
         """Make sure that the invariants hold."""
