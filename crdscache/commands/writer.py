@@ -12,7 +12,7 @@ from crdscache.cache import check, checkreport, commit, identity, locks, plan, t
 from crdscache.commands import ending, overrides, preview, rehearsal
 from crdscache.commands.telling import Teller
 from crdscache.commands.verification import Verification
-from crdscache.errors import CacheError, SettingsError
+from crdscache.errors import CacheError, LockedError, SettingsError
 from crdscache.workflow import joblog, launch, runs, settings, steps
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.settings import Settings
@@ -54,18 +54,26 @@ class WriterRun:
         written = self._locked(config, stamp, values)
         verified = None
         if config.check_sha1sum and written.status in {Status.OK, Status.ERR}:
-            verified = self._verification(config, values).run()
-            if verified.failures and config.policy.repairs:
-                written = self._locked(config, self._stamp(config), values)
-            else:
-                written = replace(written, status=written.status or verified.status)
+            verified, written = self._verified(config, values, written)
         if self.options.json:
             told = {**asdict(written), "verification": asdict(verified) if verified else None}
             sys.stdout.write(json.dumps(told, indent=2) + "\n")
         return written.status
 
-    def _verification(self, config: Settings, values: Mapping[str, Any]) -> Verification:
-        return Verification(config, values, self.environ, self._teller(config), self.options.cores)
+    def _verified(
+        self, config: Settings, values: Mapping[str, Any], written: Result
+    ) -> tuple[Result | None, Result]:
+        """Compare sums once the writer's lock is given back; take it again to replace what is wrong."""
+        verification = Verification(config, values, self.environ, self._teller(config), self.options.cores)
+        try:
+            verified = verification.run()
+        except LockedError:
+            if written.status == Status.OK:
+                raise
+            return None, written  # that files failed says more than that another check is at work
+        if verified.failures and config.policy.repairs:
+            return verified, self._locked(config, self._stamp(config), values)
+        return verified, replace(written, status=written.status or verified.status)
 
     def _teller(self, config: Settings) -> Teller:
         return Teller(config.cache, self.options, self.on_terminal, config.keep_logs)

@@ -3,8 +3,8 @@
 import os
 import signal
 
-from demo.server import Server
-from tests.caches import Cache, finish, start
+from tests.caches import FORMER, Cache, finish, start
+from tests.invariants import references_of
 
 
 def snakemakes(cache: Cache) -> list[str]:
@@ -28,7 +28,7 @@ def test_what_was_read_lately_is_not_read_again_and_snakemake_is_not_started_for
     assert (len(started), snakemakes(whole_cache)) == (1, started)
 
 
-def test_second_check_at_the_same_time_is_busy_and_a_sync_is_not(whole_cache: Cache, server: Server) -> None:
+def test_second_check_at_the_same_time_is_busy_and_a_sync_is_not(whole_cache: Cache) -> None:
     lock = whole_cache.state / "verify.lock"
     holder = start(["flock", lock, "sleep", "60"], {"PATH": "/usr/bin:/bin"})
     try:
@@ -37,6 +37,9 @@ def test_second_check_at_the_same_time_is_busy_and_a_sync_is_not(whole_cache: Ca
         check = whole_cache.run("cron_sync", "--check-sha1sum")
         asked = whole_cache.run("cron_sync", "--check-sha1sum", "--verbose")
         sync = whole_cache.run("cron_sync", "--fetch-references")
+        cut = min(references_of(whole_cache.root, "hst", FORMER))
+        (whole_cache.references / cut).write_bytes(b"short")
+        failed = whole_cache.run("cron_sync", "--fetch-references", "--check-sha1sum")
     finally:
         os.killpg(holder.pid, signal.SIGKILL)
         holder.communicate()
@@ -44,4 +47,5 @@ def test_second_check_at_the_same_time_is_busy_and_a_sync_is_not(whole_cache: Ca
     assert (check.status, check.out, check.err) == (75, "", "")
     assert (asked.status, asked.err) == (75, f"cron_sync: a verify is at work already: {lock} is held\n")
     assert (sync.status, sync.err) == (0, "")
-    assert server.requests["RPC get_server_info"] == 3
+    assert failed.status == 1  # which says more than that the check is busy
+    assert failed.err.startswith(f"failed: {cut}: references/hst/{cut} has 5 bytes, ")
