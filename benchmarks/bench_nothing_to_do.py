@@ -1,9 +1,29 @@
 """A run that finds nothing to do: presence and length of 24,519 references are checked."""
 
+import sys
+import time
+from pathlib import Path
+
 import harness
+
+sys.path.insert(0, str(harness.CHECKOUT))
+
+from crdscache.cache import layout, tables
 
 ARGUMENTS = ("--contexts", harness.CONTEXT, "--fetch-references", "--check-files")
 N_RUNS = 5
+
+
+def scan_s(root: Path) -> float:
+    """Time the one reading of the directories by which presence and length are known."""
+    rows = tables.read_manifest(root / ".crdscache" / "hst" / "manifest.tsv")
+    paths = [row.path for row in rows]
+    began = time.perf_counter()
+    found = layout.statuses(root, paths)
+    seconds = time.perf_counter() - began
+    if len(found) != len(paths):
+        sys.exit(f"{len(found)} of {len(paths)} files are here")
+    return seconds
 
 
 def main() -> None:
@@ -17,9 +37,11 @@ def main() -> None:
             (site.ours("ours", "cron_sync", *ARGUMENTS), site.peer("peer", "sync", *ARGUMENTS))
             for _ in range(N_RUNS)
         ]
+        scan = min(scan_s(site.place / "ours") for _ in range(N_RUNS))
     ours, peer = (list(side) for side in zip(*pairs, strict=True))
     goal = "at most 0.25 x the peer; at most 2 requests and no write in the cache (tested); below 250 MB"
     harness.show(f"best of {N_RUNS}", ours, peer, goal)
+    print(f"  the scan alone {scan:.2f} s, goal below 0.3 s")
 
 
 if __name__ == "__main__":
