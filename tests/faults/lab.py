@@ -166,7 +166,7 @@ class Lab:
 
 def originals(tree: Path) -> dict[str, tuple[object, ...]]:
     """Tell of each file of a tree what may never change: content, mode, owner, time."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for path in tree.rglob("*"):
         status = path.stat()
         content = hashlib.sha1(path.read_bytes()).hexdigest() if path.is_file() else ""
