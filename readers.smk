@@ -46,6 +46,9 @@ rule verify:
     """Compare the SHA-1 of what is here with the catalogue, as far as it was not done lately; status 1 if a file is wrong."""
     input:
         rows="verify/rows.tsv",
+        due="verify/due.tsv",
+        settled="verify/settled.tsv",
+        begun="verify/begun.json",
         verdicts=shards("verdicts/{shard}.tsv"),
     log:
         "logs/verify.log",

@@ -5,6 +5,9 @@ rule verify_plan:
     """Settle which files are to be read: those that changed, and those that were read too long ago (internal)."""
     output:
         rows="verify/rows.tsv",
+        due="verify/due.tsv",
+        settled="verify/settled.tsv",
+        begun="verify/begun.json",
         shards=shards("verify/{shard}.tsv"),
     log:
         "logs/verify_plan.log",

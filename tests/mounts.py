@@ -22,6 +22,18 @@ def mounted(place: Path, *words: str) -> Iterator[None]:
 
 
 @contextmanager
+def immutable(path: Path) -> Iterator[None]:
+    """Let nobody change, link or remove a file, or the names in a directory; not even root."""
+    done = subprocess.run(["chattr", "+i", path], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"cannot make a file immutable: {done.stderr.strip()}; as root, on ext4 or xfs")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+
+
+@contextmanager
 def small_disk(place: Path, size: str) -> Iterator[None]:
     """Give a directory a small disk of its own, with what is in it."""
     aside = place.with_name(f"{place.name}-aside")

@@ -28,7 +28,6 @@ from crdscache.contexts.records import (
     Sighting,
     SightingRow,
 )
-from crdscache.errors import DiskError, disk_error
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +41,6 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINK = frozenset(
     {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY}
 )
-_DISK_REFUSES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
-_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
 _ODD_PATH = "the tables of a run cannot hold its path"
 # It is an operator's decision, not the network's turn, if a right file cannot be taken over as asked.
 _NOT_OF_THE_BYTES = frozenset({Sighting.NO_LINK, Sighting.NOT_REPLACED})
@@ -265,7 +262,8 @@ class Adopter:
         try:
             return verify.again_once(lambda: self._put(row, source, put, with_sum=with_sum))
         except OSError as error:
-            raise refused_by_disk(error, target, row) or _refusal(error, target, row) from error
+            refused = publish.refused(error, target, row.file.size_bytes)
+            raise refused or _refusal(error, target, row) from error
 
     def _put(
         self, row: PlanRow, source: str, put: Put, *, with_sum: bool
@@ -335,13 +333,10 @@ def _copy(row: PlanRow, source: str, temporary: Path) -> str:
 
 @contextmanager
 def _opened(source: str) -> Iterator[int]:
-    descriptor = sums.open_regular(source)
-    if descriptor is None:
-        raise _RefusedError(Sighting.UNREADABLE, "it is no file any more")
-    try:
+    with sums.opened(source) as descriptor:
+        if descriptor is None:
+            raise _RefusedError(Sighting.UNREADABLE, "it is no file any more")
         yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _check(
@@ -354,7 +349,7 @@ def _check(
     if not os.access(temporary, os.R_OK):  # a link to what may not be read can be made all the same
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     if with_sum and file_sha1 is None:
-        file_sha1 = _sum_of(temporary)
+        file_sha1 = _sum_of(temporary, status.st_size)
     if file_sha1 is not None and row.file.file_sha1 not in {None, file_sha1}:
         reason = f"its SHA-1 is {file_sha1}, the catalogue says {row.file.file_sha1}"
         raise _RefusedError(Sighting.WRONG_SUM, reason)
@@ -367,22 +362,14 @@ def _require_size(row: PlanRow, status: os.stat_result) -> None:
         raise _RefusedError(Sighting.WRONG_SIZE, reason)
 
 
-def _sum_of(temporary: Path) -> str:
+def _sum_of(temporary: Path, size_bytes: int) -> str:
     with _opened(str(temporary)) as descriptor:
-        return sums.file_sha1(descriptor)[0]
+        return sums.file_sha1(descriptor, limit_bytes=size_bytes)[0]  # the original may grow meanwhile
 
 
 def _content_state(status: os.stat_result) -> tuple[int, ...]:
     # A link or a rename, as ours, changes the rest.
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def refused_by_disk(error: OSError, target: Path, row: PlanRow) -> DiskError | None:
-    """Tell whether it is the disk of the cache that refuses: no other file would fare better."""
-    is_of_directory = error.errno in _NO_PERMISSION and not os.access(target.parent, os.W_OK | os.X_OK)
-    if error.errno not in _DISK_REFUSES and not is_of_directory:
-        return None
-    return disk_error(error, target, needed_bytes=row.file.size_bytes)
 
 
 def _refusal(error: OSError, target: Path, row: PlanRow) -> _RefusedError:

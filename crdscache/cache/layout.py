@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from crdscache.cache import publish
+from crdscache.contexts import names
 from crdscache.errors import SettingsError
 
 MODE_FILE = "ref_cache_subdir_mode"
@@ -77,7 +78,7 @@ def find_mode(cache: Layout, default: Mode) -> Mode:
     try:
         word = path.read_text(encoding="utf-8", errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
-        return _mode_by_content(cache.references, default)
+        return _mode_by_content(cache, default)
     try:
         return Mode(word)
     except ValueError as error:
@@ -86,22 +87,17 @@ def find_mode(cache: Layout, default: Mode) -> Mode:
         raise SettingsError(message) from error
 
 
-def _mode_by_content(references: Path, default: Mode) -> Mode:
+def _mode_by_content(cache: Layout, default: Mode) -> Mode:
+    instruments = names.INSTRUMENTS[cache.observatory]
     try:
-        with os.scandir(references) as entries:
-            kinds = {_is_directory(entry) for entry in entries if not entry.name.startswith(".")}
+        with os.scandir(cache.references) as entries:
+            # A directory may also stand where a file should.
+            kinds = {entry.name in instruments for entry in entries if not entry.name.startswith(".")}
     except (FileNotFoundError, NotADirectoryError):
         return default
     if True in kinds:
         return Mode.INSTRUMENT
     return Mode.FLAT if kinds else default
-
-
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a loop of links
-        return False
 
 
 def settle_mode(cache: Layout, mode: Mode, instruments: Iterable[str]) -> None:
@@ -147,14 +143,14 @@ def statuses(root: Path, paths: Iterable[str]) -> dict[str, os.stat_result]:
         directory, _, name = path.rpartition("/")
         wanted[directory].add(name)
     found = {}
-    for directory, names in wanted.items():
+    for directory, asked in wanted.items():
         try:
             entries = os.scandir(root / directory)
         except (FileNotFoundError, NotADirectoryError):
             continue
         with entries:
             for entry in entries:
-                if entry.name in names:
+                if entry.name in asked:
                     with suppress(OSError):  # a dangling link, or a loop of links: no file under this name
                         found[f"{directory}/{entry.name}"] = entry.stat()
     return found

@@ -1,6 +1,8 @@
 """One writer at a time, without ever holding readers up. Source: docs/design.md, "Locks"."""
 
+import errno
 import json
+import logging
 import os
 import socket
 import stat
@@ -29,6 +31,10 @@ _CONFIG_WAIT_S = 1.0
 # A writer has its lock a little before its card is there.
 _CARD_WAIT_S = 1.0
 _POLL_S = 0.02
+# What file systems say that have no locks, or whose server is short of them.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,9 @@ def holds(descriptor: int, lock: Path) -> bool:
 def exclusive(path: Path, *, busy: str | None = None) -> Iterator[int]:
     """Hold a lock of our own state; whoever inherits the descriptor holds it too.
 
+    Where the file system has no locks it goes without, with a warning: what is written under it are whole
+    lines, and what is done twice is right twice.
+
     Parameters
     ----------
     busy
@@ -168,7 +177,14 @@ def exclusive(path: Path, *, busy: str | None = None) -> Iterator[int]:
     """
     descriptor = _open(path)
     try:
-        if not filelock.lock_descriptor(descriptor, blocking=busy is None):
+        try:
+            had = filelock.lock_descriptor(descriptor, blocking=busy is None)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise disk_error(error, path) from error
+            logger.warning("no lock here path=%s reason=%s", path, error.strerror)
+            had = True
+        if not had:
             raise LockedError(f"{busy} already: {path} is held")
         yield descriptor
     finally:

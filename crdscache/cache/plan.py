@@ -50,9 +50,7 @@ class Plan:
     rows: tuple[PlanRow, ...]  # references only: mappings are brought before there can be a plan
     problems: tuple[Problem, ...]  # of the rules, and of data sets that the plan is made for
     sightings: tuple[SightingRow, ...] = ()  # the files of the trees, if it was worth looking there
-    found: Mapping[str, os.stat_result] = field(
-        default_factory=dict
-    )  # by path: what is here of the references
+    found: Mapping[str, os.stat_result] = field(default_factory=dict)  # references that are here, by path
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,8 @@ def _decide_missing(row: ManifestRow, disk: Disk, scope: Scope) -> PlanRow:
         return PlanRow(row, Action.PENDING, "it may be absent, by tolerate_missing")
     if is_wanted:
         return PlanRow(row, Action.UNKNOWN, "the server's catalogue has no entry for it")
-    return PlanRow(row, Action.MISSING, verdicts.judge(row, disk.cache.absolute(row.path), None, None).reason)
+    seen = verdicts.judge(row, disk.cache.absolute(row.path), None, None)
+    return PlanRow(row, Action.MISSING, seen.reason or f"{row.path} is missing")  # it may come meanwhile
 
 
 def hold_back(rows: Iterable[PlanRow], states: Mapping[str, str]) -> list[PlanRow]:

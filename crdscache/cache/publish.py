@@ -1,5 +1,6 @@
 """How a file gets its final name: written aside, flushed to disk, then renamed."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -7,9 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
+from crdscache.errors import DiskError, disk_error
+
 _PART = re.compile(r"\..+\.[0-9a-f]{12}\.part")
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.crdstmp")
 _NO_SUM = "0" * 12
+_DISK_REFUSES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
 
 
 def part_name(name: str, file_sha1: str | None) -> str:
@@ -63,6 +68,15 @@ def naming(path: Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = str(path)
         raise
+
+
+def refused(error: OSError, target: Path, needed_bytes: int | None) -> DiskError | None:
+    """Tell whether the disk refuses a file its place, so that no other file would fare better there."""
+    # What stands at the target may be another one's; a directory that is closed is closed to all.
+    is_closed = error.errno in _NO_PERMISSION and not os.access(target.parent, os.W_OK | os.X_OK)
+    if error.errno not in _DISK_REFUSES and not is_closed:
+        return None
+    return disk_error(error, target, needed_bytes=needed_bytes)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Wrong files, replaced: the good copy is here and verified before the bad one goes, to the trash."""
 
-import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -73,12 +72,7 @@ class Mender:
                 return known.file_sha1 or None
             if verdicts.is_offline(status):
                 return None
-            descriptor = sums.open_regular(target)
-            if descriptor is None:
-                return None
-            try:
-                return sums.file_sha1(descriptor)[0]
-            finally:
-                os.close(descriptor)
+            with sums.opened(target) as descriptor:
+                return None if descriptor is None else sums.file_sha1(descriptor)[0]
         except OSError:  # that may be why it is replaced
             return None

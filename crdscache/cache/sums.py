@@ -3,7 +3,8 @@
 import hashlib
 import os
 import stat
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 _CHUNK_BYTES = 2**18  # larger ones are no quicker
@@ -29,6 +30,17 @@ def open_regular(path: Path | str) -> int | None:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         undo.pop_all()
     return descriptor
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[int | None]:
+    """Have a file open as long as it is read; see `open_regular`."""
+    descriptor = open_regular(path)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def file_sha1(descriptor: int, *, limit_bytes: int | None = None) -> tuple[str, int]:

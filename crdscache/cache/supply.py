@@ -6,14 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from crdscache.cache import adopt, hashes, plan, publish, verdicts
+from crdscache.cache import hashes, plan, publish, verdicts
 from crdscache.cache.adopt import Adopter
 from crdscache.cache.hashes import Hashed
 from crdscache.cache.layout import Layout
 from crdscache.cache.repair import Mender
 from crdscache.contexts.records import Action, ManifestRow, Outcome, PlanRow, Receipt, SightingRow
-
-_BROUGHT = {Outcome.ADOPTED, Outcome.FETCHED, Outcome.REPAIRED}
 
 
 class Bring(Protocol):
@@ -95,7 +93,7 @@ class Supplier:
         try:
             self._put(row, copy)
         except OSError as error:
-            refused = adopt.refused_by_disk(error, target, row)
+            refused = publish.refused(error, target, row.file.size_bytes)
             if refused is not None:
                 raise refused from error
             reason = f"{row.reason}; it stays, as it cannot be replaced: {verdicts.cause(error)}"
@@ -132,7 +130,7 @@ def remember(
     wanted = {row.name: row for row in rows}
     known = dict(adopted or {})
     for receipt in receipts:
-        is_brought = receipt.outcome in _BROUGHT and receipt.file_sha1 is not None
+        is_brought = receipt.outcome.is_brought and receipt.file_sha1 is not None
         if is_brought and receipt.name not in known:
             row = wanted[receipt.name]
             with suppress(OSError):  # gone already: then there is nothing to remember

@@ -16,12 +16,6 @@ from crdscache.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
-_KINDS = {
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a character device",
-    stat.S_IFBLK: "a block device",
-}
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
@@ -162,7 +156,7 @@ class _Walk:
         if stat.S_ISREG(status.st_mode):
             self._found.append(Found(self._number, entry.path, entry.name, status.st_size))
         elif not stat.S_ISDIR(status.st_mode):
-            self._refuse(entry.path, f"it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no file')}")
+            self._refuse(entry.path, f"it is a {verdicts.kind_of(status)}")
         elif entry.is_symlink():
             self._links.append((entry.path, identity))
         else:

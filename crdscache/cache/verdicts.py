@@ -6,7 +6,6 @@ import stat
 from pathlib import Path
 
 from crdscache.cache.hashes import Hashed
-from crdscache.contexts import names
 from crdscache.contexts.records import ManifestRow, Policy, Verdict, VerdictRow
 
 # A smaller file may have all its bytes beside its status.
@@ -40,6 +39,11 @@ def decide(row: ManifestRow, status: os.stat_result, known: Hashed | None) -> Ve
         if row.file_sha1 != known.file_sha1 and row.file_sha1 is not None:
             return Verdict.WRONG_SUM
     return Verdict.OFFLINE if is_offline(status) else Verdict.OK
+
+
+def kind_of(status: os.stat_result) -> str:
+    """Name what stands where a regular file should."""
+    return _KINDS.get(stat.S_IFMT(status.st_mode), "unknown kind of file")
 
 
 def is_offline(status: os.stat_result) -> bool:
@@ -83,11 +87,6 @@ def judge(row: ManifestRow, path: Path, status: os.stat_result | None, known: Ha
     return _tell(row, decide(row, status, known), status, known)
 
 
-def text(found: VerdictRow) -> str:
-    """Say what was found, with the file's name."""
-    return found.reason or f"{found.name} is {found.verdict.value}"
-
-
 def unreadable(row: ManifestRow, why: str) -> VerdictRow:
     """Tell that the bytes of a file cannot be had."""
     return VerdictRow(row.name, Verdict.UNREADABLE, reason=f"{row.path} cannot be read: {why}")
@@ -104,7 +103,8 @@ def _look_closer(row: ManifestRow, path: Path, known: Hashed | None) -> VerdictR
         # Most often there is nothing at all, which a look at the link tells as well, and once.
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode):
-            why = f": a dangling link to {names.printable(os.fspath(path.readlink()))}"
+            target = os.fspath(path.readlink())
+            why = f": a dangling link to {target if target.isprintable() else repr(target)}"
             status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass
@@ -120,7 +120,7 @@ def _look_closer(row: ManifestRow, path: Path, known: Hashed | None) -> VerdictR
 def _tell(row: ManifestRow, verdict: Verdict, status: os.stat_result, known: Hashed | None) -> VerdictRow:
     expected = found = reason = ""
     if verdict is Verdict.UNEXPECTED_KIND:
-        expected, found = "regular file", _KINDS.get(stat.S_IFMT(status.st_mode), "unknown kind of file")
+        expected, found = "regular file", kind_of(status)
         reason = f"{row.path} is not a regular file"
     elif verdict is Verdict.WRONG_SIZE:
         expected, found = str(row.size_bytes), str(status.st_size)

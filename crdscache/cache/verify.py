@@ -141,14 +141,11 @@ def again_once(read: Callable[[], T]) -> T:
 
 def _sum_of(path: Path, status: os.stat_result) -> str | None:
     """Sum the bytes of a file, None if it is not all the time what its status says."""
-    descriptor = sums.open_regular(path)
-    if descriptor is None:
-        return None
-    try:
+    with sums.opened(path) as descriptor:
+        if descriptor is None:
+            return None
         opened = os.fstat(descriptor)
         file_sha1, n_bytes = sums.file_sha1(descriptor, limit_bytes=status.st_size)
-    finally:
-        os.close(descriptor)
     is_same = n_bytes == status.st_size and _state(opened) == _state(status) == _state(path.stat())
     return file_sha1 if is_same else None
 

@@ -76,8 +76,7 @@ class Verification:
         summary = verifying.load(path) if path.exists() else None
         if summary is not None and summary.run_id == run.run_id:
             return _result_of(summary)
-        message = end.fatal or f"snakemake ended with status {end.status}: {' / '.join(end.tail[-3:])}"
-        return Result(Status.FATAL, message=message)
+        return Result(Status.FATAL, message=end.message)
 
 
 def rehearse(config: Settings, n_threads: int) -> list[VerdictRow]:

@@ -105,7 +105,7 @@ class WriterRun:
     def _with_details(self, config: Settings, result: Result) -> tuple[Result, list[str]]:
         """Add what a check says of each file, where somebody wants to know."""
         teller = self._teller(config)
-        details = _fetched(config) if teller.has_reader and any(map(result.n_files.get, runs.BROUGHT)) else []
+        details = _brought(config) if teller.has_reader and any(map(result.n_files.get, runs.BROUGHT)) else []
         if (
             config.check_files
             and not config.check_sha1sum
@@ -135,16 +135,15 @@ class WriterRun:
         summary = commit.load(summary_file) if summary_file.exists() else None
         if summary is not None and summary.run_id == run.run_id:
             return runs.result_of(summary)
-        message = end.fatal or f"snakemake ended with status {end.status}: {' / '.join(end.tail[-3:])}"
-        return Result(Status.FATAL, message=message)
+        return Result(Status.FATAL, message=end.message)
 
 
-def _fetched(config: Settings) -> list[str]:
+def _brought(config: Settings) -> list[str]:
     state = config.cache.state
     receipts = [state / "mappings.tsv", *sorted((state / "fetched").glob("*.tsv"))]
     return [
         f"{receipt.outcome.value} {receipt.name} {receipt.size_bytes} bytes"
         for path in receipts
         for receipt in tables.read_receipts(path)
-        if receipt.outcome.value in runs.BROUGHT
+        if receipt.outcome.is_brought
     ]

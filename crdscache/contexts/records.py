@@ -34,6 +34,14 @@ class Outcome(Enum):
     PENDING = "pending"
     FAILED = "failed"
 
+    @property
+    def is_brought(self) -> bool:
+        """Whether there is a new file."""
+        return self in _BROUGHT
+
+
+_BROUGHT = frozenset({Outcome.ADOPTED, Outcome.FETCHED, Outcome.REPAIRED})
+
 
 class Verdict(Enum):
     """What a check says of one file."""

@@ -1,6 +1,5 @@
 """Transfers: a file comes into a hidden temporary, and gets its name when its bytes are right and durable."""
 
-import errno
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +20,11 @@ from crdscache.cache.layout import Layout
 from crdscache.contexts.records import FileRecord, Outcome, Patience, PlanRow, Receipt
 from crdscache.errors import (
     CacheError,
-    DiskError,
     MismatchError,
     NotDeliveredError,
     ServerError,
     TransferError,
     UnreachableError,
-    disk_error,
 )
 from crdscache.server import transport, wire
 from crdscache.server.part import CHUNK_BYTES, Part
@@ -40,9 +37,6 @@ _OF_A_RANGE = {HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISF
 _SLOWEST_BYTES_S = 1024
 # After so many files in a row that could not be had, the server is left alone.
 _ENOUGH_FAILURES = 20
-
-_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-_NO_PERMISSION = {errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +143,9 @@ class Downloader:
         try:
             file_sha1 = self._bring(one, publish=publish)
         except (NotDeliveredError, ServerError, TransferError, OSError) as error:
-            refused = _refused_by_disk(error, one) if isinstance(error, OSError) else None
-            if refused is not None:
+            if isinstance(error, OSError) and (
+                refused := publishing.refused(error, one.target, one.record.size_bytes)
+            ):
                 raise refused from error
             return self._failed(error, name, url, time.monotonic() - started)
         self._n_failures_in_a_row = 0
@@ -266,12 +261,3 @@ def _beginning(reply: urllib3.BaseHTTPResponse) -> str:
         return wire.printable(reply.read(1024).decode(errors="replace"), 80)
     except HTTPError as error:
         return wire.cause_of(error)
-
-
-def _refused_by_disk(error: OSError, one: Order) -> DiskError | None:
-    """Tell whether no other file would fare better."""
-    # Only a rename has a second name: then it is what stands at the target that may not be replaced.
-    is_of_directory = error.errno in _NO_PERMISSION and error.filename2 is None
-    if error.errno not in _DISK_REFUSES and not is_of_directory:
-        return None
-    return disk_error(error, one.target, needed_bytes=one.record.size_bytes)

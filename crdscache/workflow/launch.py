@@ -31,6 +31,11 @@ class End:
     fatal: str | None  # what stopped a job, in the job's own words
     tail: tuple[str, ...]  # its last lines
 
+    @property
+    def message(self) -> str:
+        """Why it did not come to its own end."""
+        return self.fatal or f"snakemake ended with status {self.status}: {' / '.join(self.tail[-3:])}"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 from crdscache.contexts import times
 from crdscache.contexts.records import Problem, Verdict
-from crdscache.workflow.runs import Record, Result
+from crdscache.workflow.runs import BROUGHT, Record, Result
 from crdscache.workflow.status import Status
 
 MOST_LINES = 20
 _TELL_AGAIN_S = 24 * 3600
-_WITH_SIZE = frozenset({"adopted", "fetched", "repaired"})
 
 
 def end_by(problems: tuple[Problem, ...]) -> None:
@@ -81,7 +80,7 @@ def _outcome(observatory: str, result: Result) -> list[str]:
     n_kept = result.n_files.get("kept", 0)
     counts = [
         f"{n} {outcome} ({size(result.size_bytes.get(outcome, 0))})"
-        if outcome in _WITH_SIZE
+        if outcome in BROUGHT
         else f"{n} {outcome}"
         for outcome, n in sorted(result.n_files.items())
         if n

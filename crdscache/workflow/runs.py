@@ -32,7 +32,7 @@ _RUNS = (
 )
 
 
-BROUGHT = (Outcome.ADOPTED.value, Outcome.FETCHED.value, Outcome.REPAIRED.value)
+BROUGHT = tuple(outcome.value for outcome in Outcome if outcome.is_brought)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crdscache.cache import check, checkreport, hashes, layout, publish, tables, verify
 from crdscache.cache.layout import Layout
-from crdscache.contexts.records import ManifestRow, Problem, VerdictRow, each_once
+from crdscache.contexts.records import Kind, ManifestRow, Problem, VerdictRow, each_once
 from crdscache.workflow import steps
 from crdscache.workflow.settings import Settings
 
@@ -58,7 +58,8 @@ def begin(config: Settings, directory: Path) -> Begun:
     """
     known = hashes.load(*memory(config.cache, directory))
     here, drawn = steps.saved_plan(config, known)
-    statuses = layout.statuses(config.cache.root, (row.path for row in drawn.manifest))
+    mappings = (row.path for row in drawn.manifest if row.kind is Kind.MAPPING)
+    statuses = {**drawn.found, **layout.statuses(config.cache.root, mappings)}
     due = verify.due(
         drawn.manifest,
         statuses,

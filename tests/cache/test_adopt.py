@@ -39,18 +39,6 @@ IN_WAY = "cannot be taken over by {}: {} ({})"
 
 
 @pytest.fixture
-def bare(tmp_path: Path) -> Layout:
-    return adopting.bare_cache(tmp_path / "cache")
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    made = tmp_path / "tree"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def source(tree: Path) -> Path:
     (tree / NAME).write_bytes(RIGHT)
     return tree / NAME
@@ -583,22 +571,11 @@ def assert_copied_or_refused(
     assert list(cache.references.iterdir()) == []
 
 
-@contextmanager
-def immutable(path: Path) -> Iterator[None]:
-    done = subprocess.run(["chattr", "+i", path], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot make a file immutable: {done.stderr.strip()}; as root, on ext4 or xfs")
-    try:
-        yield
-    finally:
-        subprocess.run(["chattr", "-i", path], check=True)
-
-
 @pytest.mark.parametrize("falls_back", [False, True])
 def test_D09_file_that_may_not_be_linked_is_copied_only_if_the_settings_allow(
     bare: Layout, source: Path, *, falls_back: bool
 ) -> None:
-    with immutable(source):
+    with mounts.immutable(source):
         taken = take(bare, AdoptMode.HARDLINK, to_adopt(source), falls_back=falls_back)
 
     assert_copied_or_refused(bare, source, taken, AdoptMode.HARDLINK, "EPERM", falls_back=falls_back)
@@ -928,7 +905,10 @@ def test_D03_directory_that_may_not_be_written_to_stops_the_work(mode: AdoptMode
 def test_D03_directory_that_nobody_may_write_to_stops_the_work(
     bare: Layout, source: Path, mode: AdoptMode
 ) -> None:
-    with immutable(bare.references), pytest.raises(DiskError, match=f"{NAME}: Operation not permitted"):
+    with (
+        mounts.immutable(bare.references),
+        pytest.raises(DiskError, match=f"{NAME}: Operation not permitted"),
+    ):
         take(bare, mode, to_adopt(source))
 
     assert list(bare.references.iterdir()) == []
@@ -942,7 +922,7 @@ def test_D03_file_that_may_not_be_replaced_stays_and_the_others_are_adopted(
     written.write(source.parent, {"y.fits": RIGHT})
     rows = [to_adopt(source, reason="why"), to_adopt(source.with_name("y.fits"))]
 
-    with immutable(here(bare)):
+    with mounts.immutable(here(bare)):
         taken = take(bare, mode, *rows, falls_back=True)
 
     reason = f"cannot be put at {FOLDER}/{NAME}: Operation not permitted (EPERM)"
@@ -1003,9 +983,8 @@ def test_D21_original_that_is_removed_later_is_missing_and_the_link_tells_which(
 
     found = verdicts.judge(row.file, here(bare), layout.status(here(bare)), None)
 
-    shown = f"{str(source)!r:.140}"
     assert found == VerdictRow(
-        NAME, Verdict.MISSING, reason=f"{FOLDER}/{NAME} is missing: a dangling link to {shown}"
+        NAME, Verdict.MISSING, reason=f"{FOLDER}/{NAME} is missing: a dangling link to {source}"
     )
 
 

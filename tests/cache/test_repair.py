@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from crdscache.cache import hashes, layout, lease, tables, trash, verdicts
+from crdscache.cache import hashes, lease, tables, trash, verdicts
 from crdscache.cache.hashes import Hashed
 from crdscache.cache.layout import Layout
 from crdscache.cache.repair import Mender
@@ -22,14 +22,6 @@ REFERENCE = ManifestRow(
     "references/hst/x.fits",
     is_held=True,
 )
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Layout:
-    made = layout.default_layout(tmp_path / "cache", "hst")
-    for directory in (made.references, made.mappings):
-        directory.mkdir(parents=True)
-    return made
 
 
 def note(path: Path, data: bytes, expected: bytes) -> Hashed:

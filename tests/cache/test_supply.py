@@ -1,5 +1,4 @@
 import os
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,18 +63,6 @@ def fetched(name: str = NAME) -> Receipt:
 def part(cache: Layout, row: ManifestRow) -> Path:
     """Tell where a verified download lies that has no name yet."""
     return cache.absolute(row.path).with_name(publish.part_name(row.name, row.file_sha1))
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Layout:
-    return adopting.bare_cache(tmp_path / "cache")
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    made = tmp_path / "tree"
-    made.mkdir()
-    return made
 
 
 @pytest.fixture
@@ -249,17 +236,9 @@ def test_D03_wrong_file_that_may_not_be_replaced_stays_and_the_others_are_replac
 ) -> None:
     written.write(bare.references, {NAME: WRONG, "y.fits": WRONG})
     fixed = bare.references / NAME
-    done = subprocess.run(["chattr", "+i", fixed], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot make a file immutable: {done.stderr.strip()}; as root, on ext4 or xfs")
-    try:
-        receipts = (
-            supplier(bare, bring)
-            .do_shard([to_fetch(reason=WHY), to_fetch("y.fits", reason="why y")])
-            .receipts
-        )
-    finally:
-        subprocess.run(["chattr", "-i", fixed], check=True)
+    with mounts.immutable(fixed):
+        shard = [to_fetch(reason=WHY), to_fetch("y.fits", reason="why y")]
+        receipts = supplier(bare, bring).do_shard(shard).receipts
 
     reason = f"{WHY}; it stays, as it cannot be replaced: Operation not permitted (EPERM)"
     assert receipts == [

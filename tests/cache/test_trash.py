@@ -4,20 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from crdscache.cache import layout, tables, trash
+from crdscache.cache import tables, trash
 from crdscache.cache.layout import Layout
 from crdscache.cache.trash import Trash, Why
 from tests.mounts import small_disk
 
 GOOD, BAD = b"good", b"bad!"
 WHY = Why("it has 4 bytes, the catalogue says 5", "ab" * 20, None)
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Layout:
-    made = layout.default_layout(tmp_path / "cache", "hst")
-    made.references.mkdir(parents=True)
-    return made
 
 
 def replaced(cache: Layout, target: Path) -> Path:

@@ -17,18 +17,6 @@ from crdscache.errors import SettingsError
 from tests import adopting, written
 
 
-@pytest.fixture
-def bare(tmp_path: Path) -> Layout:
-    return adopting.bare_cache(tmp_path / "cache")
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    made = tmp_path / "tree"
-    made.mkdir()
-    return made
-
-
 def paths(cache: Layout, *places: Path) -> list[str]:
     """List the files that some trees have; all of them can be looked at."""
     forest = Forest(places, cache)

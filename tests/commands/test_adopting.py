@@ -290,7 +290,7 @@ def test_D12_D21_links_count_as_they_are_and_those_whose_tree_went_are_named_and
     assert asked == set(wanted[21:])
     assert dangling.status == 1
     assert failures(dangling) == {
-        name: f"references/hst/{name} is missing: a dangling link to {target!r:.140}"
+        name: f"references/hst/{name} is missing: a dangling link to {target}"
         for name, target in links.items()
     }
     assert dangling.data["verdicts"]["missing"] == len(links)

@@ -60,7 +60,7 @@ class Defects:
         why = ""
         if target is not None:
             path.symlink_to(target)
-            why = ": a loop of links" if target == name else f": a dangling link to {target!r:.140}"
+            why = ": a loop of links" if target == name else f": a dangling link to {target}"
         self.by_length[name] = ("missing", "", "", f"references/hst/{name} is missing{why}")
 
     def of_sum(self, name: str, data: bytes) -> None:

@@ -22,7 +22,7 @@ from demo.observatory import CONTEXTS
 from demo.server import Server
 from tests.caches import FORMER, LATEST, Cache, finish, listing, start, wait_until
 from tests.datasets import made
-from tests.mounts import mounted, read_only
+from tests.mounts import immutable, mounted, read_only
 from tests.readers import (
     KEYWORDS,
     PROGRAM,
@@ -116,15 +116,6 @@ def test_B01_B02_a_file_that_is_no_whole_fits_file_is_named_and_left_alone_and_t
     assert {path.stem[:9]: updates(path, demo_root / "datasets" / path.name) for path in good} == {
         name: expected(name) for name in KEYWORDS
     }
-
-
-@contextmanager
-def immutable(path: Path) -> Iterator[None]:
-    subprocess.run(["chattr", "+i", path], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["chattr", "-i", path], check=True)
 
 
 @contextmanager

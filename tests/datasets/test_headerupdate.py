@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from crdscache.cache import publish
 from crdscache.datasets import fitsfiles, headeredit, headerupdate
 from crdscache.errors import DatasetError
+from tests import mounts
 from tests.caches import CHECKOUT
 from tests.datasets import made
 from tests.datasets.made import BLOCK
@@ -166,11 +167,8 @@ def test_B05_a_file_that_is_read_only_by_its_mode_is_left_alone_even_by_root(pat
 
 @as_root
 def test_B05_an_immutable_file_is_left_alone(path: Path) -> None:
-    subprocess.run(["chattr", "+i", path], check=True)
-    try:
+    with mounts.immutable(path):
         told = refused(path)
-    finally:
-        subprocess.run(["chattr", "-i", path], check=True)
 
     assert told == READ_ONLY
 
