@@ -1,7 +1,9 @@
 """What every source of data sets gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from crdscache.contexts.records import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +13,22 @@ class Dataset:
     id: str
     header: Mapping[str, object]
     context: str | None = None  # which one to choose by, where the source says so
+    instrument: str | None = None  # where the source says so, beside the header
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is wanted of a catalogue of data sets."""
+
+    instrument: str  # in lower case
+    parameters: tuple[str, ...]  # in capitals, as rules name them
+    since: str | None = None  # a day, YYYY-MM-DD: data sets of an earlier one may be left out
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some data sets of one instrument, by columns."""
+
+    ids: Sequence[str]  # (n_datasets,): PRODUCT:EXPOSURE
+    columns: Mapping[str, Sequence[object]]  # of each parameter (n_datasets,) values; None: not there
+    problems: tuple[Problem, ...] = ()  # data sets without usable parameters
