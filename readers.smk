@@ -22,6 +22,7 @@ config.update(snakefile.reader_settings(workflow))
 include: "rules/common.smk"
 include: "rules/bestrefs.smk"
 include: "rules/verify.smk"
+include: "rules/affected.smk"
 
 
 onstart:
@@ -58,3 +59,17 @@ rule verify:
         "Bring the verdicts together."
     script:
         "scripts/verify.py"
+
+
+rule affected:
+    """Tell which data sets the change from affected_old to affected_new affects; status 1 if some could not be compared."""
+    input:
+        receipt=affected_receipt(),
+    log:
+        "logs/affected.log",
+    conda:
+        "envs/affected.yaml"
+    message:
+        "Tell what could not be compared."
+    script:
+        "scripts/affected.py"

@@ -1,8 +1,10 @@
-"""What the rules share: the shards, and what the last plan said."""
+"""What the rules share: the shards, what the last plan said, and what a report tells of."""
 
 from pathlib import Path
 
 from crdscache.cache import plan
+from crdscache.contexts import names
+from crdscache.workflow import affecting
 
 
 def shards(pattern):
@@ -16,5 +18,30 @@ def last_plan():
     return str(plan.load_totals(path)) if path.exists() else "there is no plan yet"
 
 
+def affected_step(wildcards):
+    """Tell which change of context a directory is about."""
+    report = affecting.of_config(config)
+    return next(step for step in report.steps if step.name == wildcards.step)
+
+
+def affected_parts(ending):
+    """Name one kind of file of each instrument of each change that a report tells of."""
+
+    def parts(wildcards):
+        report = affecting.of_config(config)
+        return [f"affected/{step.name}/{each}.{ending}" for step in report.steps for each in step.instruments]
+
+    return parts
+
+
+def affected_receipt():
+    """Name the receipt of the mail; nothing where no contexts are compared."""
+    report = affecting.of_config(config) if config.get("affected_report") else None
+    return [] if report is None else [f"affected/{report.name}/mail.json"]
+
+
 wildcard_constraints:
+    step=r"[\w.-]+__[\w.-]+",
+    report=r"[\w.-]+__[\w.-]+",
+    instrument="|".join(each for of_one in names.INSTRUMENTS.values() for each in of_one),
     shard=r"\d+",

@@ -54,10 +54,10 @@ class Chooser:
     """
 
     def __init__(self, context: str, load: Load) -> None:
-        self.context, self._load = context, load
-        self._root = load(context)
-        self.observatory = self._root.observatory
-        self.primary = parameters.texts(self._root.header["parkey"])[0].upper()
+        self.context, self.load = context, load
+        self.root = load(context)
+        self.observatory = self.root.observatory
+        self.primary = parameters.texts(self.root.header["parkey"])[0].upper()
         self._primary = Wanted.of((self.primary,))
         self._instruments: dict[str, Instrument | CacheError] = {}
 
@@ -113,7 +113,7 @@ class Chooser:
         The missions' client looks twice, the second time in what the first one's rules take of the header;
         the values come from the first, the rules from the second.
         """
-        if self._root.level is not Level.PMAP:
+        if self.root.level is not Level.PMAP:
             return "", ""
         first = parameters.instrument(header, self.primary, self.context)
         self.instrument(first)
@@ -139,20 +139,20 @@ class Chooser:
         return found
 
     def _load_instrument(self, name: str) -> Instrument:
-        match self._root.level:
+        match self.root.level:
             case Level.RMAP:
-                rmap = Rmap(self._root)
-                return Instrument(self._root.instrument, "", {rmap.reftype: rmap}, Wanted.of(rmap.names))
+                rmap = Rmap(self.root)
+                return Instrument(self.root.instrument, "", {rmap.reftype: rmap}, Wanted.of(rmap.names))
             case Level.IMAP:
-                return self._of_imap(self._root, self._root.instrument, ())
-        imaps = {key.lower(): imap for key, imap in _named(self._root)}
+                return self._of_imap(self.root, self.root.instrument, ())
+        imaps = {key.lower(): imap for key, imap in _named(self.root)}
         if name not in imaps:
             raise BestrefsError(
                 "CrdsUnknownInstrumentError", f"Unknown instrument {name!r} for context {self.context!r}"
             )
         if names.is_special(imaps[name]):
             raise BestrefsError("AttributeError", f"{self.context} has no rules for {name}: {imaps[name]}")
-        return self._of_imap(self._load(imaps[name]), name, (self.primary,))
+        return self._of_imap(self.load(imaps[name]), name, (self.primary,))
 
     def _of_imap(self, imap: mapping.Mapping, name: str, more: tuple[str, ...]) -> Instrument:
         types = {reftype.lower(): self._rules(leaf) for reftype, leaf in _named(imap)}
@@ -163,7 +163,7 @@ class Chooser:
 
     def _rules(self, leaf: str) -> Rmap | NoFile:
         answer = special(leaf)
-        return Rmap(self._load(answer)) if isinstance(answer, str) else answer
+        return Rmap(self.load(answer)) if isinstance(answer, str) else answer
 
 
 def _named(read: mapping.Mapping) -> list[tuple[str, str]]:

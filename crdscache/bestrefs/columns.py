@@ -80,6 +80,26 @@ class Table:
         """
         return cls({name: _column(column, form) for name, column in values.items()}, n_datasets)
 
+    def only(self, names: Iterable[str]) -> "Table":
+        """Give a table of some of the parameters; what is known of times, both know."""
+        part = Table({name: self.columns[name] for name in names}, self.n_datasets)
+        part._times = self._times
+        return part
+
+    def take(self, datasets: Numbers) -> "Table":
+        """Give a table of some of the data sets."""
+        columns = {
+            name: Column(column.values, column.codes[datasets]) for name, column in self.columns.items()
+        }
+        return Table(columns, len(datasets))
+
+    def values(self, dataset: int | np.intp) -> dict[str, str]:
+        """Give the values of one data set, under the names that rules and conditions have for them."""
+        found = {}
+        for name, column in self.columns.items():
+            found[name] = found[plain(name)] = column.values[column.codes[dataset]]
+        return found
+
     def cases(self, names: Iterable[str]) -> tuple[Numbers, Numbers]:
         """Give a number to each combination of values that occurs.
 

@@ -1,5 +1,6 @@
 """Why a reference was chosen: the row that decided, and the next best one with what speaks against it."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -42,6 +43,11 @@ class Row:
     weight: int  # elements that fit
     elements: tuple[Element, ...]
     leads_to: str
+
+    @property
+    def rule(self) -> tuple[str, ...]:
+        """The whole key, as `Match.keys` has it."""
+        return tuple(each.rule for each in self.elements)
 
     @property
     def n_differing(self) -> int:
@@ -102,19 +108,19 @@ def explain(chooser: Chooser, header: parameters.Header, reftype: str) -> Explan
     if not isinstance(rmap, Rmap):
         says = f"{rules.imap} has no such type" if rmap is None else f"{rules.imap} says {rmap.value}"
         return Explanation(reftype, "", told, (says,))
-    found = _Walk(rmap)
+    found = Walk(rmap)
     found.walk(values)
-    return Explanation(reftype, rmap.name, told, tuple(found.steps), found.decided_by, found.next_best)
+    return Explanation(reftype, rmap.name, told, tuple(found.steps), found.decided_by, found.next_best())
 
 
-class _Walk:
+class Walk:
     """Goes the way of a look-up once more, and writes down what happens."""
 
     def __init__(self, rmap: Rmap) -> None:
         self._rmap = rmap
         self.steps = [f"rules: {rmap.name}"]
         self.decided_by: tuple[Row, ...] = ()
-        self.next_best: Row | None = None
+        self._rest: tuple[Match, Header, int | None] | None = None  # where the next best row is found
 
     def walk(self, values: Header) -> None:
         """Follow the steps of `Rmap.choose`."""
@@ -178,10 +184,23 @@ class _Walk:
                     f"{len(rows)} rows of equal weight count as one; of one start the last name wins"
                 )
             following = groups[number + 1 : number + 2]
-            self.next_best = _row(match, following[0].rows[0], header) if following else None
-            break
-        if self.next_best is None:
-            self.next_best = _nearest(match, header)
+            self._rest = match, header, following[0].rows[0] if following else None
+            return
+        self._rest = match, header, None
+
+    def next_best(self) -> Row | None:
+        """Find the row that would have come next, else the one that fails by the least."""
+        if self._rest is None:
+            return None
+        match, header, row = self._rest
+        return _nearest(match, header) if row is None else _row(match, row, header)
+
+
+def row_of(match: Match, key: tuple[str, ...], header: Header) -> Row | None:
+    """Find the row that has a key."""
+    number = bisect_left(match.keys, key)
+    is_there = match.keys[number : number + 1] == [key]
+    return _row(match, number, header) if is_there else None
 
 
 def _nearest(match: Match, header: Header) -> Row | None:

@@ -120,7 +120,7 @@ class Match(Selector):
             Column(parkey, [key[number] for key in self.keys], substitutions.get(parkey, {}))
             for number, parkey in enumerate(parkeys)
         ]
-        self._may_merge = may_merge
+        self.may_merge = may_merge
         self._merged: dict[tuple[int, ...], Child | Failure] = {}
 
     def look_up(self, header: Header) -> Result:
@@ -170,7 +170,7 @@ class Match(Selector):
         return self._merged[group.rows]
 
     def _merge(self, children: Sequence[Child]) -> Child | Failure:
-        if not self._may_merge:
+        if not self.may_merge:
             return Failure(Cause.BAD_RULES, "More than one match clause matched.")
         return selectors.merge(children)
 

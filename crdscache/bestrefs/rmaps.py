@@ -75,6 +75,7 @@ class Rmap:
         self.is_required = not isinstance(required, str) or required.upper() in {"YES", "NONE"}
         self.hooks = hooks.of(header, read.instrument, read.reftype)
         # What follows is for many data sets at a time.
+        self.classes = builder.classes  # of selectors, at each level
         self.time_parkeys = self._time_parkeys(builder.classes)
         self.all_starts = builder.starts | hooks.THRESHOLDS
         self.inputs = self._inputs()

@@ -1,7 +1,8 @@
 """Tables on disk: tab-separated text to grep and compare; the first line has kind and version."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from crdscache.cache import publish
@@ -33,11 +34,20 @@ _RECEIPTS = ("name", "outcome", "size_bytes", "file_sha1", "source", "seconds", 
 
 def write(path: Path, kind: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table as a whole; it appears only when it is complete."""
+    with writing(path, kind, columns) as put:
+        put(rows)
+
+
+@contextmanager
+def writing(
+    path: Path, kind: str, columns: Sequence[str]
+) -> Iterator[Callable[[Iterable[Sequence[str]]], None]]:
+    """Yield what adds rows to a table; it appears when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with publish.publish(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(f"# crdscache {kind} {VERSION}\n")
         stream.write("\t".join(columns) + "\n")
-        stream.writelines("\t".join(map(_cell, row)) + "\n" for row in rows)
+        yield lambda rows: stream.writelines("\t".join(map(_cell, row)) + "\n" for row in rows)
 
 
 def append(path: Path, kind: str, columns: Sequence[str], row: Sequence[str]) -> None:

@@ -11,6 +11,13 @@ from crdscache.commands import arguments
 from crdscache.errors import SettingsError
 from crdscache.workflow.settings import Setting
 
+# Options of reports on data sets, with the settings that they are.
+_OF_REPORTS = {
+    "catalog": "catalog",
+    "optimize_tables": "optimize_tables",
+    "exposure_types": "exposure_types",
+    "datasets_since": "datasets_since",
+}
 _SELECTIONS = {"all": ("all_contexts", False), "contexts": ("contexts", []), "last": ("last_n_contexts", 0)}
 
 
@@ -47,6 +54,9 @@ def _asked(given: Mapping[str, Any]) -> dict[str, Setting]:
         found["adopt"] = Setting([str(Path(tree).absolute()) for tree in given["adopt"]], "--adopt")
     if given.get("adopt_mode"):
         found["adopt_mode"] = Setting(given["adopt_mode"], "--adopt-mode")
+    for option, key in _OF_REPORTS.items():
+        if given.get(option):
+            found[key] = Setting(given[option], f"--{option.replace('_', '-')}")
     return found
 
 

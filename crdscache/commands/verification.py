@@ -29,7 +29,7 @@ class Verification:
 
     @property
     def _directory(self) -> Path:
-        return self.config.cache.state / verifying.READERS
+        return self.config.readers
 
     def run(self) -> Result:
         """Read what is to be read, and tell what is wrong.
@@ -64,9 +64,10 @@ class Verification:
             "on_terminal": self.teller.on_terminal,
             "held_context": "",
             "batch": "none",
+            "affected_report": None,
         }
         start = launch.Start(
-            "verify", {**self.values, **keys}, self.cores, self.environ, "readers.smk", verifying.READERS
+            "verify", {**self.values, **keys}, self.cores, self.environ, "readers.smk", self._directory
         )
         totals = len(begun.due), sum(row.size_bytes or 0 for row in begun.due)
         shown = self.teller.on_terminal and not self.teller.options.quiet
@@ -83,7 +84,7 @@ def rehearse(config: Settings, n_threads: int) -> list[VerdictRow]:
     """Read what a verify would read, and judge it; nothing is written, nor locked."""
     if not serverconfig.exists(config.cache.config):
         return []
-    begun = verifying.begin(config, config.cache.state / verifying.READERS)
+    begun = verifying.begin(config, config.readers)
 
     def look(row: ManifestRow) -> VerdictRow:
         return verify.hash_one(row, config.cache.absolute(row.path))[0]

@@ -1,8 +1,9 @@
 """Records that pass between the steps of a run: facts that were checked once, where they came in."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 
 class Kind(Enum):
@@ -226,3 +227,37 @@ class Needs:
 
     references: frozenset[str] | None  # also the data halves of GEIS pairs; None: all that there are
     problems: tuple[Problem, ...]  # data sets whose references cannot be told
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where the parameters of an archive's data sets are to be had."""
+
+    source: str  # URL of a database, `server`, or an absolute path
+    map_file: str | None  # says how its tables and columns are called
+    map: object  # the content of that file
+    password: str | None = field(repr=False)
+    deadline_s: float  # for all data sets of one instrument
+
+
+@dataclass(frozen=True, slots=True)
+class MailRoute:
+    """How mail leaves here."""
+
+    host: str
+    port: int
+    security: str  # none, starttls, tls
+    user: str | None
+    password: str | None = field(repr=False)
+    ca_file: Path | None  # certificates to trust; None: those of the system
+    timeout_s: float
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What counts when two contexts are compared."""
+
+    optimize_tables: bool  # tables whose rows for a data set are the same are the same
+    exposure_types: bool  # jwst: only the types that belong to the type of the exposure
+    since: str | None  # a day, or auto; None: all data sets

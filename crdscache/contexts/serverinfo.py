@@ -139,6 +139,17 @@ def parse_server_info(raw: object, observatory: str) -> ServerInfo:
     )
 
 
+def parse_history(value: object) -> tuple[Era, ...]:
+    """Check the history of default contexts, newest first; rows that are no eras are left out.
+
+    Raises
+    ------
+    ServerError
+        It is no list.
+    """
+    return _history(value, [])
+
+
 def _need(raw: dict[str, object], key: str) -> object:
     value = raw.get(key)
     if value is None:

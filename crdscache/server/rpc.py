@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 import crdscache
 from crdscache.contexts import serverinfo
 from crdscache.contexts.records import Patience
-from crdscache.contexts.serverinfo import ServerInfo
+from crdscache.contexts.serverinfo import Era, ServerInfo
 from crdscache.errors import ServerError, UnreachableError
 from crdscache.server import wire
 
@@ -77,6 +77,10 @@ class RpcClient:
             wrapped = serverinfo.wrap(metadata)  # as the saved configuration has it, whoever made it
             info = serverinfo.parse_server_info({**info.raw, "download_metadata": wrapped}, observatory)
         return info
+
+    def history(self, observatory: str) -> tuple[Era, ...]:
+        """Ask which contexts were the default, newest first."""
+        return serverinfo.parse_history(self.call("get_context_history", observatory))
 
     def file_states(self, observatory: str, names: Sequence[str]) -> dict[str, str]:
         """Ask how far the archive is with files; "" for one that the server does not know."""

@@ -46,7 +46,7 @@ class Start:
     cores: int | None
     environ: Mapping[str, str]
     snakefile: str = "Snakefile"
-    below: str = ""  # directory of the state to run in, where that is not the state itself
+    directory: Path | None = None  # where to run; None: in the state
 
 
 def run(
@@ -61,7 +61,7 @@ def run(
     tell
         Called with the process id of a job, its files so far, and their bytes.
     """
-    directory = cache.state / start.below
+    directory = start.directory or cache.state
     directory.mkdir(parents=True, exist_ok=True)
     publish.write_text(directory / _RUN_FILE, json.dumps(dict(start.values)))
     process = subprocess.Popen(

@@ -42,6 +42,7 @@ def lines(observatory: str, result: Result, before: Record | None) -> tuple[list
     if result.status == Status.OK and before is not None and before.result.status != Status.OK:
         out.append(f"{observatory}: recovered; the last run ended with status {before.result.status}")
     out += [*_outcome(observatory, result), *_checked(observatory, result)]
+    out += [f"{observatory}: {line}" for line in result.news]
     if result.message:
         err.append(f"{observatory}: {result.message}")
     if result.waits_for:

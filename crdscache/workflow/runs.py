@@ -17,6 +17,7 @@ from crdscache.workflow.status import Status
 # Kinds of runs: the last one of each is kept whole, in the file of this name.
 SYNC = "status.json"
 VERIFY = "verify.json"
+AFFECTED = "affected.json"
 
 _RUNS = (
     "run_id",
@@ -60,11 +61,13 @@ class Result:
     message: str = ""  # what stopped it
     n_seen: Mapping[str, int] = field(default_factory=dict)  # files of trees, by what became of them
     verdicts: Mapping[str, int] = field(default_factory=dict)  # where files were checked: how many of each
+    news: tuple[str, ...] = ()  # what else there is to say
 
     @property
     def did_something(self) -> bool:
         """Whether an operator would want to hear of it."""
-        return any(map(self.n_files.get, BROUGHT)) or self.default_before != self.default_after
+        is_moved = self.default_before != self.default_after
+        return bool(self.news) or is_moved or any(map(self.n_files.get, BROUGHT))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class Settings:
     server_url: str
     use_case: str
     readonly_cache: bool
+    readers: Path  # where workflows run that only read the cache
     wanted: Wanted
     fetch_references: bool
     dataset_files: tuple[str, ...]
@@ -283,11 +284,13 @@ def typed(values: Mapping[str, Any]) -> Settings:
         if values[key] is None:
             message = f"{variable} is not set: set it, or {key!r} in the settings"
             raise SettingsError(message)
+    cache = _layout(values)
     return Settings(
-        cache=_layout(values),
+        cache=cache,
         server_url=identity.normal_url(values["server_url"]),
         use_case=values["use_case"],
         readonly_cache=values["readonly_cache"],
+        readers=Path(values["readers_dir"] or cache.state / "readers"),
         wanted=Wanted(tuple(values["contexts"]), values["all_contexts"], values["last_n_contexts"]),
         fetch_references=values["fetch_references"],
         dataset_files=tuple(values["dataset_files"]),

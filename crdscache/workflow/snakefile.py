@@ -16,7 +16,7 @@ import yaml
 from crdscache.cache import identity, lease, locks
 from crdscache.cache.layout import Layout
 from crdscache.errors import CacheError, ContextError, NotACacheError, SettingsError
-from crdscache.workflow import runs, settings, status, verifying
+from crdscache.workflow import affecting, runs, settings, status, verifying
 from crdscache.workflow.settings import Setting
 
 # Targets that ask for something by themselves, as an option of `cron_sync` does.
@@ -81,10 +81,12 @@ def reader_settings(workflow: Workflow) -> dict[str, Any]:
             )
             raise SettingsError(message)
         context = _resolved(cache, values["bestrefs_context"])
+        told = affecting.to_config(affecting.by_hand(cache, values))
     except CacheError as error:
         raise SystemExit(str(error)) from None
     batch = Path(values["bestrefs_list"]).stem if values["bestrefs_list"] else "none"
-    return values | {"held_context": context, "batch": batch, "run_id": runs.new_id(), "on_terminal": False}
+    of_run = {"run_id": runs.new_id(), "on_terminal": False}
+    return values | of_run | {"held_context": context, "batch": batch, "affected_report": told}
 
 
 def _resolved(cache: Layout, asked: str | None) -> str:

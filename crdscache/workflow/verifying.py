@@ -14,7 +14,6 @@ from crdscache.workflow import steps
 from crdscache.workflow.settings import Settings
 
 LOCK = "verify.lock"
-READERS = "readers"  # directory of the state where workflows run that only read the cache
 SUMMARY = "verified.json"
 VERDICTS = "verdicts.tsv"
 _LISTS = "hashes"

@@ -37,7 +37,7 @@ def config(cache: Layout) -> Settings:
 @pytest.fixture
 def place(cache: Layout) -> Path:
     """Make the directory of the readers' workflow."""
-    made = cache.state / verifying.READERS
+    made = cache.state / "readers"
     made.mkdir(parents=True)
     return made
 

@@ -1,0 +1,1 @@
+"""Which data sets a change of context affects, and the mail that tells of them."""

@@ -1,0 +1,50 @@
+"""Which row of the rules made the difference for a data set."""
+
+from collections.abc import Mapping
+
+from crdscache.affected.difference import Rules, TypeChange
+from crdscache.bestrefs import explain
+from crdscache.bestrefs.answers import NoFile
+from crdscache.bestrefs.explain import Row, Walk
+from crdscache.bestrefs.matching import Match
+from crdscache.bestrefs.rmaps import Rmap
+
+
+class Deciding:
+    """Names the row that decided, under the old rules and under the new ones."""
+
+    def __init__(self, change: TypeChange) -> None:
+        self._change = change
+
+    def rule(self, old: Mapping[str, str], new: Mapping[str, str]) -> str:
+        """Name the row that is new or no longer there; else say what decides now.
+
+        Parameters
+        ----------
+        old, new
+            What each side looks at of a data set.
+        """
+        now, how = _decided(self._change.new, new)
+        if now is not None and not _has(self._change.old, now, old):
+            return f"new: {now.key()}"
+        before, _ = _decided(self._change.old, old)
+        if before is not None and not _has(self._change.new, before, new):
+            return f"no longer: {before.key()}"
+        return f"now: {now.key() if now is not None else how}"
+
+
+def _decided(rules: Rules, values: Mapping[str, str]) -> tuple[Row | None, str]:
+    """Give the row that decides, and the last thing that happened on the way there."""
+    if not isinstance(rules, Rmap):
+        return None, f"imap: {rules.value}" if isinstance(rules, NoFile) else "no such type"
+    walk = Walk(rules)
+    walk.walk(values)
+    return (walk.decided_by[-1] if walk.decided_by else None), walk.steps[-1]
+
+
+def _has(rules: Rules, row: Row, values: Mapping[str, str]) -> bool:
+    """Tell whether rules have a row that leads a data set to the same."""
+    if not isinstance(rules, Rmap) or not isinstance(rules.selector, Match):
+        return False
+    found = explain.row_of(rules.selector, row.rule, values)
+    return found is not None and found.leads_to == row.leads_to

@@ -1,0 +1,183 @@
+"""What differs between the rules of two contexts: only that can change what is assigned to a data set.
+
+Source: docs/protocol.md, "Affected data sets".
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from crdscache.bestrefs.answers import NoFile
+from crdscache.bestrefs.choose import Chooser, Instrument, Load
+from crdscache.bestrefs.matching import Match
+from crdscache.bestrefs.rmaps import Rmap
+from crdscache.contexts import changes, mapping
+from crdscache.contexts.mapping import Key, Node, SelectorClass, Table, Value
+
+# They tell one version of a mapping from another, and decide nothing.
+_SAYS_NOTHING = ("name", "derived_from", "sha1sum")
+_STARTS_ONLY = [{SelectorClass.MATCH}, {SelectorClass.USE_AFTER}]
+
+Rules: TypeAlias = Rmap | NoFile | None  # None: the context does not have the type
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows of the rules changed."""
+
+    added: int = 0
+    deleted: int = 0
+    replaced: int = 0  # the same key and start, another name
+    is_header_changed: bool = False
+
+    def __str__(self) -> str:
+        told = [
+            f"{number} {word}" for word in ("added", "deleted", "replaced") if (number := getattr(self, word))
+        ]
+        return ", ".join([*told, *(["header"] if self.is_header_changed else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class TypeChange:
+    """What changed for one type."""
+
+    reftype: str
+    old: Rules
+    new: Rules
+    counts: Counts = Counts()
+    since: str | None = None  # nothing changed for data sets of an earlier time; None: it may have for all
+
+    def __str__(self) -> str:
+        if not (isinstance(self.old, Rmap) and isinstance(self.new, Rmap)):
+            return self.rmaps
+        return f"{self.rmaps}: {str(self.counts) or 'parameters of other types'}"
+
+    @property
+    def rmaps(self) -> str:
+        """Name the rules of both sides."""
+        return f"{_name(self.old)} -> {_name(self.new)}"
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentChange:
+    """What changed for one instrument; a side is None where the context has no rules for it."""
+
+    name: str
+    old: Instrument | None
+    new: Instrument | None
+    types: tuple[TypeChange, ...]  # those that can differ, by name
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters that either side looks at, in capitals."""
+        wanted = [side.wanted.names for side in (self.old, self.new) if side is not None]
+        return tuple(dict.fromkeys(upper for names_of in wanted for _, upper, _ in names_of))
+
+    @property
+    def since(self) -> str | None:
+        """A time before which nothing changed; None: there is none."""
+        starts = [each.since for each in self.types]
+        return None if None in starts else min(filter(None, starts), default=None)
+
+
+def of_instrument(old: Chooser, new: Chooser, name: str, load: Load) -> InstrumentChange:
+    """Compare the rules of one instrument, by content.
+
+    Raises
+    ------
+    MappingError, MissingMappingError, ContextError
+        Some of them are not usable.
+    """
+    before, after = (
+        chooser.instrument(name) if name in changes.imaps(chooser.root) else None for chooser in (old, new)
+    )
+    reftypes = sorted({*(before.types if before else ()), *(after.types if after else ())})
+    found = (_of_type(reftype, before, after, load) for reftype in reftypes)
+    return InstrumentChange(name, before, after, tuple(each for each in found if each is not None))
+
+
+def _of_type(
+    reftype: str, before: Instrument | None, after: Instrument | None, load: Load
+) -> TypeChange | None:
+    old = before.types.get(reftype) if before else None
+    new = after.types.get(reftype) if after else None
+    if not (isinstance(old, Rmap) and isinstance(new, Rmap)):
+        # A type that is left out, and one that the context does not have, come to the same.
+        is_same = (old or NoFile.OMITTED) is (new or NoFile.OMITTED)
+        return None if is_same else TypeChange(reftype, old, new)
+    # A condition may look at what only another type asks for: the same rules can then decide otherwise.
+    is_seen_alike = _inputs(old, before) == _inputs(new, after)
+    if old.name == new.name:
+        return None if is_seen_alike else TypeChange(reftype, old, new)
+    read = load(old.name), load(new.name)
+    headers = [_deciding(each.header) for each in read]
+    if is_seen_alike and headers[0] == headers[1] and read[0].selector == read[1].selector:
+        return None
+    leaves = [dict(_leaves(each.selector, ())) for each in read]
+    is_header_changed = headers[0] != headers[1]
+    counts = _counts(*leaves, is_header_changed=is_header_changed)
+    since = None if is_header_changed or not is_seen_alike else _since(old, new, *leaves)
+    return TypeChange(reftype, old, new, counts, since)
+
+
+def _inputs(rmap: Rmap, instrument: Instrument | None) -> set[str]:
+    known = (
+        {name for _, upper, plain in instrument.wanted.names for name in (upper, plain)} if instrument else ()
+    )
+    return set(rmap.inputs).intersection(known)
+
+
+def _deciding(header: Mapping[str, Value]) -> dict[str, Value]:
+    return {key: value for key, value in header.items() if key not in _SAYS_NOTHING}
+
+
+def _leaves(node: Node, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], Node]]:
+    """List where each name stands in a tree of selectors."""
+    if isinstance(node, mapping.Selector | Table):
+        for key, child in node.items:
+            yield from _leaves(child, (*path, key))
+    else:
+        yield path, node
+
+
+Leaves: TypeAlias = Mapping[tuple[Key, ...], Node]
+
+
+def _counts(old: Leaves, new: Leaves, *, is_header_changed: bool) -> Counts:
+    found = Counter(
+        "added" if path not in old else "deleted" if path not in new else "replaced"
+        for path in {**old, **new}
+        if old.get(path) != new.get(path)
+    )
+    return Counts(found["added"], found["deleted"], found["replaced"], is_header_changed)
+
+
+def _since(old: Rmap, new: Rmap, before: Leaves, after: Leaves) -> str | None:
+    """Find the earliest start that changed, where answers depend on time by the starts alone.
+
+    Rows that are added can make a value known that was refused, for data sets of all times: the values that
+    are known must be the same on both sides.
+    """
+    known = [_known(rmap) for rmap in (old, new) if rmap.time_parkeys and not rmap.has_hooks]
+    if len(known) < 2 or None in known or known[0] != known[1] or old.levels != new.levels:  # noqa: PLR2004
+        return None
+    changed = [path for path in {**before, **after} if before.get(path) != after.get(path)]
+    return min((str(path[-1]) for path in changed), default=None)
+
+
+def _known(rmap: Rmap) -> list[list[str]] | None:
+    """List the values that each parameter may have; None where more than they and the starts decides."""
+    match = rmap.selector
+    if rmap.classes != _STARTS_ONLY or not isinstance(match, Match) or not match.may_merge:
+        return None
+    return [column.known for column in match.columns]
+
+
+def _name(rules: Rules) -> str:
+    match rules:
+        case Rmap():
+            return rules.name
+        case NoFile():
+            return rules.value
+    return "none"

@@ -1,0 +1,93 @@
+"""The comparison of contexts as a workflow: which jobs it has is settled before Snakemake starts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from crdscache.cache import lease, rules
+from crdscache.cache.layout import Layout
+from crdscache.cache.lease import Lease
+from crdscache.contexts import changes, times
+
+LOCK = "affected.lock"
+DIRECTORY = "affected"  # of the readers' directory
+MAIL = "mail"  # the same
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of context."""
+
+    old: str
+    new: str
+    when: str  # UTC; "" where two contexts were named
+    why: str
+    instruments: tuple[str, ...]  # whose rules may differ
+
+    @property
+    def name(self) -> str:
+        """The name of its directory."""
+        return pair_name(self.old, self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one mail tells of: a change of context, or a digest of many."""
+
+    name: str
+    when: str  # UTC
+    run_id: str  # results of another one are not taken over; the same while an interrupted one goes on
+    sends: bool  # else the mail is just written to a file
+    steps: tuple[Step, ...]
+
+    @property
+    def is_digest(self) -> bool:
+        """Whether it tells of many changes."""
+        return len(self.steps) > 1
+
+
+def pair_name(old: str, new: str) -> str:
+    """Name the directory of a change of context."""
+    return f"{old.removesuffix('.pmap')}__{new.removesuffix('.pmap')}"
+
+
+def step(held: Lease, old: str, new: str, when: str = "", why: str = "") -> Step:
+    """Settle what is to be compared between two contexts that are held.
+
+    Raises
+    ------
+    ContextError, MappingError
+        The root of one of them is not usable.
+    """
+    load = rules.loader(held.read, ignore_sums=True)
+    return Step(old, new, when, why, changes.instruments(load(old), load(new)))
+
+
+def report(steps: Sequence[Step], run_id: str, *, sends: bool) -> Report:
+    """Settle what one mail is to tell of; a change that comes twice is computed once."""
+    once = {each.name: each for each in steps}
+    name = pair_name(steps[0].old, steps[-1].new) + (".digest" if len(once) > 1 else "")
+    return Report(name, steps[-1].when or times.now(), run_id, sends, tuple(once.values()))
+
+
+def to_config(told: Report | None) -> dict[str, Any] | None:
+    """Give a report in the form that the settings of a run have."""
+    return None if told is None else asdict(told)
+
+
+def of_config(config: Mapping[str, Any]) -> Report | None:
+    """Read what `to_config` gave."""
+    data = config["affected_report"]
+    if data is None:
+        return None
+    steps: Iterable[Mapping[str, Any]] = data["steps"]
+    made = tuple(Step(**{**each, "instruments": tuple(each["instruments"])}) for each in steps)
+    return Report(**{**data, "steps": made})
+
+
+def by_hand(cache: Layout, values: Mapping[str, Any]) -> Report | None:
+    """Settle what the target `affected` compares where snakemake was started by hand."""
+    if not (values["affected_old"] and values["affected_new"]):
+        return None
+    with lease.take(cache, values["affected_old"], values["affected_new"]) as held:
+        return report([step(held, *held.contexts)], "by hand", sends=False)
