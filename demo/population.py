@@ -53,7 +53,7 @@ _ERAS = {
     "wfc3": ("2009-05-25", "2019-08-31"),
     "wfpc2": ("1997-01-01", "2009-05-11"),
 }
-_ERA = ("1997-01-01", "2019-08-31")
+_ERA = ("2012-01-01", "2019-08-31")  # jwst's instruments: tests on the ground
 
 # Names of hst begin with a letter of the instrument and a program, of which the first sign is 6 or more.
 _LETTERS = {"acs": "J", "cos": "L", "nicmos": "N", "stis": "O", "wfc3": "I", "wfpc2": "U"}

@@ -23,6 +23,17 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def oracle_roots(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """Unpack the mappings that the oracle has beside those of the sample."""
+    archive = Path(__file__).parents[2] / "shared" / "oracle" / "mappings.tar.xz"
+    if not archive.exists():
+        pytest.skip("the oracle is not beside this checkout")
+    root = tmp_path_factory.mktemp("oracle")
+    subprocess.run(["tar", "-C", root, "--no-same-owner", "-xJf", archive], check=True)
+    return root, shared_data
+
+
+@pytest.fixture(scope="session")
 def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the demo observatory; nobody writes to it."""
     return observatory.build(tmp_path_factory.mktemp("demo") / "observatory")

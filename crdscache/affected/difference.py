@@ -12,11 +12,12 @@ from crdscache.bestrefs.answers import NoFile
 from crdscache.bestrefs.choose import Chooser, Instrument, Load
 from crdscache.bestrefs.matching import Match
 from crdscache.bestrefs.rmaps import Rmap
-from crdscache.contexts import changes, mapping
+from crdscache.contexts import changes, mapping, times
 from crdscache.contexts.mapping import Key, Node, SelectorClass, Table, Value
 
 # They tell one version of a mapping from another, and decide nothing.
 _SAYS_NOTHING = ("name", "derived_from", "sha1sum")
+_DAY = len("2000-01-01")
 _STARTS_ONLY = [{SelectorClass.MATCH}, {SelectorClass.USE_AFTER}]
 
 Rules: TypeAlias = Rmap | NoFile | None  # None: the context does not have the type
@@ -162,8 +163,9 @@ def _since(old: Rmap, new: Rmap, before: Leaves, after: Leaves) -> str | None:
     known = [_known(rmap) for rmap in (old, new) if rmap.time_parkeys and not rmap.has_hooks]
     if len(known) < 2 or None in known or known[0] != known[1] or old.levels != new.levels:  # noqa: PLR2004
         return None
-    changed = [path for path in {**before, **after} if before.get(path) != after.get(path)]
-    return min((str(path[-1]) for path in changed), default=None)
+    starts = [str(path[-1]) for path in {**before, **after} if before.get(path) != after.get(path)]
+    is_ordered = all(times.parse(start[:_DAY]) for start in starts)  # as text, day by day
+    return min(starts) if starts and is_ordered else None
 
 
 def _known(rmap: Rmap) -> list[list[str]] | None:

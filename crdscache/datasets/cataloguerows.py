@@ -86,7 +86,7 @@ class RowReader:
         """Tell, after the last row, of data sets that came more than once, if any did."""
         if self._seen.n_again:
             shown = ", ".join([*self._seen.named, *(["..."] if self._seen.n_again > _N_NAMED else [])])
-            reason = f"{self._seen.n_again} rows have the id of a row before: {shown}"
+            reason = f"rows that repeat an id: {self._seen.n_again} ({shown})"
             yield Rows([], {name: [] for name in self._fields}, (Problem(self._instrument, reason),))
 
     def _clear(self) -> None:

@@ -41,7 +41,12 @@ def parse(text: str) -> Mapping:
     """Read a mapping back under the name that it gives itself."""
     found = re.search("'name' : '(.+)'", text)
     assert found
-    return parse_mapping(found[1], text.encode())
+    return parse_as(found[1], text.encode())
+
+
+def parse_as(name: str, data: bytes) -> Mapping:
+    """Read a mapping under any name."""
+    return parse_mapping(name, data)
 
 
 def rmap(selector: str, parkey: Parkey, *, name: str = NAME, **more: object) -> Rmap:

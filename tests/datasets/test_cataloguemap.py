@@ -1,4 +1,8 @@
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 
 from crdscache.datasets import cataloguemap
 from crdscache.datasets.cataloguemap import CatalogueMap, Part, TableMap
@@ -26,6 +30,19 @@ def test_a_map_names_tables_and_columns() -> None:
     assert acs.name == "hst.acs_science"
     assert [acs.column(name) for name in ("DATE-OBS", "XCORNER", "CCDAMP")] == ["acs_start", None, "CCDAMP"]
     assert acs.moments() == {"acs_start"}
+
+
+def test_the_example_of_the_document_is_a_map() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text()
+    [example] = re.findall(r"^```yaml\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+
+    found = cataloguemap.parse(yaml.safe_load(example), "catalogue.md")
+
+    tables = {name: (table.name, table.product, table.moments()) for name, table in found.tables.items()}
+    assert tables == {
+        "acs": ("archive.acs_science", "acs_asn_id", {"acs_start_time"}),
+        "cos": ("archive.cos_science", "cos_asn_id", set()),
+    }
 
 
 def test_what_is_not_said_has_the_names_of_our_own_catalogue() -> None:

@@ -129,7 +129,7 @@ def test_E09_ids_that_come_again_are_counted_and_some_are_named() -> None:
     told = list(reader.repeated())
 
     assert given == [f"{name}:{name}" for name in "aba" + "bcded" + "ef"]
-    reason = "4 rows have the id of a row before: a:a, b:b, d:d, ..."
+    reason = "rows that repeat an id: 4 (a:a, b:b, d:d, ...)"
     assert told == [Rows([], {"A": []}, (Problem("acs", reason),))]
 
 

@@ -452,7 +452,7 @@ def test_E09_ids_that_come_twice_are_told_at_the_end(site: Site) -> None:
 
     *_, last = site.read()
 
-    problem = Problem("acs", "1 rows have the id of a row before: P0:E2")
+    problem = Problem("acs", "rows that repeat an id: 1 (P0:E2)")
     assert last == Rows([], {"CCDAMP": [], "DATE-OBS": []}, (problem,))
 
 
