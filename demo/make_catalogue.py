@@ -35,12 +35,14 @@ def spread(n: int, shares: Mapping[str, float]) -> dict[str, int]:
     return sizes
 
 
-def populations(chooser: Chooser, n: int, seed: int) -> Iterator[tuple[Population, int]]:
+def populations(
+    chooser: Chooser, n: int, seed: int, more: Sequence[Chooser] = ()
+) -> Iterator[tuple[Population, int]]:
     """Make the populations of those instruments of a context that have a share, with their sizes."""
     known = changes.imaps(chooser.root)
     shares = {name: share for name, share in SHARES[chooser.observatory].items() if name in known}
     for instrument, size in spread(n, shares).items():
-        yield Population(chooser, instrument, seed), size
+        yield Population(chooser, instrument, seed, more), size
 
 
 def blocks(population: Population, n: int) -> Iterator[Rows]:
@@ -103,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m demo.make_catalogue", description=__doc__)
     parser.add_argument("--mappings", type=Path, required=True, help="directory with the rules")
     parser.add_argument("--context", required=True)
+    parser.add_argument("--also", nargs="+", default=[], metavar="CONTEXT", help="with their parameters too")
     parser.add_argument("--n", type=int, default=814_000, help="data sets")
     parser.add_argument("--seed", type=int, default=1)
     target = parser.add_mutually_exclusive_group(required=True)
@@ -113,7 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chooser = Chooser(options.context, loader(options.mappings))
     if chooser.observatory not in SHARES:
         parser.error(f"nobody has said how data sets of {chooser.observatory} spread over its instruments")
-    some = populations(chooser, options.n, options.seed)
+    more = [Chooser(context, loader(options.mappings)) for context in options.also]
+    some = populations(chooser, options.n, options.seed, more)
     if options.jsonl:
         write_lines(options.jsonl, some)
     else:

@@ -26,6 +26,7 @@ from crdscache.bestrefs.expressions import Expression, plain
 from crdscache.bestrefs.matching import Match
 from crdscache.bestrefs.rmaps import Rmap
 from crdscache.bestrefs.selectors import ByKey, Child
+from crdscache.contexts import changes
 from crdscache.datasets.records import Rows
 
 BLOCK = 10_000  # data sets that are drawn together: the same ones, whichever are asked for
@@ -82,19 +83,26 @@ class Population:
     Parameters
     ----------
     instrument : in lower case
+    more
+        Other contexts: of the parameters that only these ask for each is drawn by their rules.
     """
 
-    def __init__(self, chooser: Chooser, instrument: str, seed: int) -> None:
+    def __init__(self, chooser: Chooser, instrument: str, seed: int, more: Sequence[Chooser] = ()) -> None:
         self.instrument, self._seed = instrument, (seed, crc32(instrument.encode()))
         rules = chooser.instrument(instrument)
-        self.parameters = tuple(upper for _, upper, _ in rules.wanted.names)
+        self._own = tuple(upper for _, upper, _ in rules.wanted.names)
+        self._others = [
+            Population(each, instrument, seed) for each in more if instrument in changes.imaps(each.root)
+        ]
+        of_others = (name for other in self._others for name in other.parameters)
+        self.parameters = tuple(dict.fromkeys((*self._own, *of_others)))
         self._fixed = {chooser.primary, *_DATES, *_TIMES}
         drawing = _Drawing(rules, {chooser.primary: instrument.upper()}, self._seed)
         self.prototypes = [drawing.prototype() for _ in range(_N_PROTOTYPES)]
         self._first = np.array([each.first for each in self.prototypes])  # (n_prototypes,)
-        self._columns = {name: self._column(name) for name in self.parameters}
-        frequency = 1 / (np.arange(_N_PROTOTYPES) + _COMMON)
-        self._popularity = np.cumsum(frequency) / frequency.sum()  # (n_prototypes,), up to 1
+        self._columns = {name: self._column(name) for name in self._own}
+        weights = np.cumsum(1 / (np.arange(_N_PROTOTYPES) + _COMMON))  # (n_prototypes,)
+        self._popularity = weights / weights[-1]  # (n_prototypes,), up to 1
 
     def _column(self, name: str) -> NDArray[np.object_]:
         values = np.empty(_N_PROTOTYPES, object)
@@ -104,7 +112,7 @@ class Population:
     def rows(self, n: int, start: int = 0) -> Rows:
         """Give `n` data sets, from the one of number `start` on."""
         ids: list[str] = []
-        columns: dict[str, list[object]] = {name: [] for name in self.parameters}
+        columns: dict[str, list[object]] = {name: [] for name in self._own}
         for block in range(start // BLOCK, -(-(start + n) // BLOCK)):
             first = block * BLOCK
             part = slice(max(start - first, 0), start + n - first)
@@ -112,7 +120,9 @@ class Population:
             ids += drawn.ids[part]
             for name, column in columns.items():
                 column.extend(drawn.columns[name][part])
-        return Rows(ids, columns)
+        for other in self._others:
+            columns = {**other.rows(n, start).columns, **columns}
+        return Rows(ids, {name: columns[name] for name in self.parameters})
 
     def _block(self, number: int) -> Rows:
         draw = np.random.default_rng((*self._seed, number + 1))  # 0 would be what the prototypes are drawn by

@@ -128,5 +128,5 @@ def test_each_dependency_is_explained_with_its_range() -> None:
     required = "".join((ROOT / name).read_text() for name in ("requirements.in", "requirements-dev.in"))
     explained = (ROOT / "docs/dependencies.md").read_text()
 
-    ranges = dict(re.findall(r"^([a-z][\w-]*)(\S*)$", required, re.MULTILINE))
-    assert dict(re.findall(r"^\| ([a-z][\w-]*) \| (>=[^ |]*)? ?\|", explained, re.MULTILINE)) == ranges
+    ranges = dict(re.findall(r"^([a-z][\w-]*(?:\[\w+\])?)(\S*)$", required, re.MULTILINE))
+    assert dict(re.findall(r"^\| ([a-z][\w-]*(?:\[\w+\])?) \| (>=[^ |]*)? ?\|", explained, re.MULTILINE)) == ranges

@@ -73,8 +73,17 @@ class Counts:
         more = [exposuretypes.PARAMETER] if self.exposure_types else []
         return (*(of_tables if self.same_rows else ()), *more)
 
+    def are_same(
+        self, instrument: str, reftype: str, old: Answer, new: Answer, values: Mapping[str, str]
+    ) -> bool:
+        """Tell whether two answers are tables of which a data set selects the same rows."""
+        are_files = isinstance(old, str) and isinstance(new, str)
+        return (
+            are_files and self.same_rows is not None and self.same_rows(instrument, reftype, old, new, values)
+        )
 
-def compare(change: InstrumentChange, batch: Batch, counts: Counts = Counts()) -> Iterator[Difference]:
+
+def compare(change: InstrumentChange, batch: Batch, counts: Counts) -> Iterator[Difference]:
     """Find what the change means for some data sets; those that it does not touch are left out."""
     tables = [_seen(batch.table, side) for side in (change.old, change.new)]
     for each in change.types:
@@ -135,15 +144,13 @@ def _of_type(
     deciding = Deciding(change)
     for members in _alike([codes[touched] for codes in cases], touched):
         one, number = members[0], int(pair_of[members[0]])
-        before, after = map(file_of, answers[number])
+        before, after = answers[number]
         found, rule = effects[number], ""
         if found is Effect.AFFECTED:
             rule = deciding.rule(seen_by_old.values(one), seen_by_new.values(one))
-            if counts.same_rows and counts.same_rows(
-                instrument, change.reftype, before, after, table.values(one)
-            ):
+            if counts.are_same(instrument, change.reftype, before, after, table.values(one)):
                 found = Effect.SAME_ROWS
-        yield Difference(change, found, before, after, rule, members)
+        yield Difference(change, found, file_of(before), file_of(after), rule, members)
 
 
 def _cases(change: TypeChange, tables: Sequence[Table]) -> Iterator[Numbers]:

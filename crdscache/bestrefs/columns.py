@@ -108,10 +108,10 @@ class Table:
         case_of : shape (n_datasets,)
         first : shape (n_cases,), a data set of each case
         """
-        codes, n_codes = np.zeros(self.n_datasets, np.intp), 1
+        codes, n_codes = np.zeros(self.n_datasets, np.intp), min(self.n_datasets, 1)
         for name in names:
             column = self.columns[name]
-            if len(column.values) == 1:
+            if len(column.values) <= 1:
                 continue
             codes, n_codes = _numbered(
                 codes * len(column.values) + column.codes, n_codes * len(column.values)
@@ -249,8 +249,9 @@ class _Decider:
         is_unreadable = times.codes[members] >= len(times.texts)
         interval[is_unreadable] = len(starts) + 1 + times.codes[members][is_unreadable]
         _, chosen, number = np.unique(interval, return_index=True, return_inverse=True)
-        codes = np.array([self._decide_one(dataset) for dataset in members[chosen]], np.intp)[number]
-        is_dated = np.array([_is_dated(answer) for answer in self.distinct])[codes]  # (n_members,)
+        found = [self._decide_one(dataset) for dataset in members[chosen]]
+        codes = np.array(found, np.intp)[number]  # (n_members,)
+        is_dated = np.array([_is_dated(self.distinct[code]) for code in found], bool)[number]  # (n_members,)
         codes[is_dated] = [self._decide_one(dataset) for dataset in members[is_dated]]
         return codes
 

@@ -44,7 +44,7 @@ def both(old: Chooser, new: Chooser) -> Load:
 
 
 def by_columns(
-    old: Chooser, new: Chooser, datasets: Sequence[Dataset | Problem], counts: Counts = Counts()
+    old: Chooser, new: Chooser, datasets: Sequence[Dataset | Problem], counts: Counts | None = None
 ) -> tuple[Found, set[str]]:
     """Compare as the product does; also give the data sets that cannot be compared."""
     found: Found = {}
@@ -52,12 +52,12 @@ def by_columns(
     names = changes.instruments(old.root, new.root)
     for name in names:
         change = difference.of_instrument(old, new, name, both(old, new))
-        more = counts.parameters(change)
+        more = counts.parameters(change) if counts else ()
         for batch in population.of_datasets(
             datasets, change, (old, new), more, tells_unknown=name == names[0]
         ):
             failed |= {problem.name for problem in batch.problems}
-            for each in compare.compare(change, batch, counts):
+            for each in compare.compare(change, batch, counts or Counts()):
                 for number in each.members.tolist():
                     types = found.setdefault(batch.ids[number], {})
                     types[each.change.reftype] = (each.effect, each.old, each.new)
