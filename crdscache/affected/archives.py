@@ -50,7 +50,7 @@ class Reader:
             is_server = kind is Kind.SERVER
             datasets = self._of_server(change, since) if is_server else sources.datasets(self.archive.source)
             found = population.of_datasets(datasets, change, self.choosers, more, tells_unknown=tells_unknown)
-        yield from population.since(found, since)
+        yield from population.joined(population.not_before(found, since))
 
     def _of_database(
         self, change: InstrumentChange, more: Sequence[str], since: str | None

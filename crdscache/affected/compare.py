@@ -4,13 +4,13 @@ Source: docs/protocol.md, "Affected data sets".
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
 import numpy as np
 
-from crdscache.affected import exposuretypes, tablerows
+from crdscache.affected import exposuretypes, since, tablerows
 from crdscache.affected.deciding import Deciding
 from crdscache.affected.difference import InstrumentChange, TypeChange
 from crdscache.affected.exposuretypes import ExposureTypes
@@ -23,8 +23,6 @@ from crdscache.bestrefs.rmaps import Rmap
 from crdscache.contexts.records import Problem
 
 NO_FILE = "n/a"
-
-Side: TypeAlias = tuple[Answers, Table]  # what one side says, and what it looks at
 
 # Whether a data set selects the same rows of both tables: instrument, type, old and new name, its values.
 SameRows: TypeAlias = Callable[[str, str, str, str, Mapping[str, str]], bool]
@@ -85,13 +83,14 @@ class Counts:
 
 def compare(change: InstrumentChange, batch: Batch, counts: Counts) -> Iterator[Difference]:
     """Find what the change means for some data sets; those that it does not touch are left out."""
-    tables = [_seen(batch.table, side) for side in (change.old, change.new)]
     for each in change.types:
-        sides = [
-            (_answers(rules, each.reftype, table), table)
-            for rules, table in zip((change.old, change.new), tables, strict=True)
-        ]
-        yield from _of_type(change.name, each, batch.table, sides, counts)
+        is_open = ~since.is_before(batch.table, each.since)  # (n_datasets,)
+        if is_open.all():
+            yield from _of_type(change, each, batch.table, counts)
+        elif is_open.any():
+            numbers = np.flatnonzero(is_open)  # (n_open,)
+            for found in _of_type(change, each, batch.table.take(numbers), counts):
+                yield replace(found, members=numbers[found.members])
 
 
 def _seen(table: Table, side: Instrument | None) -> Table:
@@ -125,9 +124,12 @@ def file_of(answer: Answer) -> str:
 
 
 def _of_type(
-    instrument: str, change: TypeChange, table: Table, sides: Sequence[Side], counts: Counts
+    of_instrument: InstrumentChange, change: TypeChange, table: Table, counts: Counts
 ) -> Iterator[Difference]:
-    (old, seen_by_old), (new, seen_by_new) = sides
+    instrument = of_instrument.name
+    seen_by_old, seen_by_new = _seen(table, of_instrument.old), _seen(table, of_instrument.new)
+    old = _answers(of_instrument.old, change.reftype, seen_by_old)
+    new = _answers(of_instrument.new, change.reftype, seen_by_new)
     pairs, pair_of = np.unique(old.codes * len(new.distinct) + new.codes, return_inverse=True)  # (n_pairs,)
     answers = [
         (old.distinct[pair // len(new.distinct)], new.distinct[pair % len(new.distinct)]) for pair in pairs

@@ -1,6 +1,7 @@
 """Which row of the rules made the difference for a data set."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from crdscache.affected.difference import Rules, TypeChange
 from crdscache.bestrefs import explain
@@ -9,6 +10,8 @@ from crdscache.bestrefs.explain import Row, Walk
 from crdscache.bestrefs.matching import Match
 from crdscache.bestrefs.rmaps import Rmap
 
+Values: TypeAlias = Mapping[str, str]
+
 
 class Deciding:
     """Names the row that decided, under the old rules and under the new ones."""
@@ -16,7 +19,7 @@ class Deciding:
     def __init__(self, change: TypeChange) -> None:
         self._change = change
 
-    def rule(self, old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    def rule(self, old: Values, new: Values) -> str:
         """Name the row that is new or no longer there; else say what decides now.
 
         Parameters
@@ -33,7 +36,7 @@ class Deciding:
         return f"now: {now.key() if now is not None else how}"
 
 
-def _decided(rules: Rules, values: Mapping[str, str]) -> tuple[Row | None, str]:
+def _decided(rules: Rules, values: Values) -> tuple[Row | None, str]:
     """Give the row that decides, and the last thing that happened on the way there."""
     if not isinstance(rules, Rmap):
         return None, f"imap: {rules.value}" if isinstance(rules, NoFile) else "no such type"
@@ -42,7 +45,7 @@ def _decided(rules: Rules, values: Mapping[str, str]) -> tuple[Row | None, str]:
     return (walk.decided_by[-1] if walk.decided_by else None), walk.steps[-1]
 
 
-def _has(rules: Rules, row: Row, values: Mapping[str, str]) -> bool:
+def _has(rules: Rules, row: Row, values: Values) -> bool:
     """Tell whether rules have a row that leads a data set to the same."""
     if not isinstance(rules, Rmap) or not isinstance(rules.selector, Match):
         return False

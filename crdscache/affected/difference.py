@@ -71,9 +71,14 @@ class InstrumentChange:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The parameters that either side looks at, in capitals."""
+        """The parameters that the types look at which can differ, on either side, in capitals."""
         wanted = [side.wanted.names for side in (self.old, self.new) if side is not None]
-        return tuple(dict.fromkeys(upper for names_of in wanted for _, upper, _ in names_of))
+        rules = [each for change in self.types for each in (change.old, change.new) if isinstance(each, Rmap)]
+        inputs = frozenset[str]().union(*(rmap.inputs for rmap in rules))
+        seen = (
+            upper for names in wanted for _, upper, plain in names if not inputs.isdisjoint({upper, plain})
+        )
+        return tuple(dict.fromkeys(seen))
 
     @property
     def since(self) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from crdscache.affected import archives, difference, results
+from crdscache.affected import archives, difference, results, since
 from crdscache.affected.compare import Batch, Counts, Difference, Effect, compare
 from crdscache.affected.difference import InstrumentChange
 from crdscache.affected.exposuretypes import ExposureTypes
@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 _RULES = (ContextError, MappingError, MissingMappingError)
 _ARCHIVE = (DatasetError, ServerError, UnreachableError)
-_DAY = len("2000-01-01")
-
 Put = Callable[[Iterable[Sequence[str]]], None]
 
 
@@ -83,8 +81,7 @@ class Comparer:
         return tallying.tally()
 
     def _since(self, change: InstrumentChange) -> str | None:
-        since = change.since if self.comparison.since == "auto" else self.comparison.since
-        return None if since is None else since[:_DAY]
+        return since.day_of(change.since if self.comparison.since == "auto" else self.comparison.since)
 
     def _counts(self) -> Counts:
         is_jwst = self.choosers[1].observatory == "jwst"

@@ -5,26 +5,23 @@ from itertools import islice
 
 import numpy as np
 
+from crdscache.affected import since
 from crdscache.affected.compare import Batch
 from crdscache.affected.difference import InstrumentChange
 from crdscache.bestrefs import parameters
 from crdscache.bestrefs.answers import UNDEFINED
 from crdscache.bestrefs.choose import Chooser
 from crdscache.bestrefs.columns import Table
-from crdscache.contexts import changes, times
+from crdscache.contexts import changes
 from crdscache.contexts.records import Problem
 from crdscache.datasets.records import Asked, Dataset, Rows
 from crdscache.errors import BestrefsError
 
-AT_ONCE = 50_000
-DATES = ("DATE-OBS", "META.OBSERVATION.DATE")
-
-_DAY = len("2000-01-01")
+AT_ONCE = 50_000  # are read
+MOST_AT_ONCE = 500_000  # are compared
 
 
-def asked(
-    change: InstrumentChange, primary: str, more: Iterable[str] = (), since: str | None = None
-) -> Asked:
+def asked(change: InstrumentChange, primary: str, more: Iterable[str] = (), day: str | None = None) -> Asked:
     """Say what a catalogue has to tell of the data sets of an instrument.
 
     Parameters
@@ -35,7 +32,7 @@ def asked(
         Parameters beside those of the rules.
     """
     wanted = dict.fromkeys((*change.parameters, *more))
-    return Asked(change.name, tuple(name for name in wanted if name != primary), since)
+    return Asked(change.name, tuple(name for name in wanted if name != primary), day)
 
 
 def of_rows(rows: Iterable[Rows], primary: str, instrument: str) -> Iterator[Batch]:
@@ -109,18 +106,30 @@ def instrument_of(dataset: Dataset, choosers: Sequence[Chooser]) -> str | None:
         return None if dataset.instrument is None else dataset.instrument.lower()
 
 
-def since(batches: Iterable[Batch], day: str | None) -> Iterator[Batch]:
-    """Leave out data sets of a day before; a date that is no `YYYY-MM-DD...` is not before any."""
+def joined(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Bring batches together: each is compared by its distinct cases, and codes take little memory."""
+    waiting: list[Batch] = []
     for batch in batches:
-        name = next((name for name in DATES if name in batch.table.columns), None)
-        if day is None or name is None:
+        waiting.append(batch)
+        if sum(len(each.ids) for each in waiting) >= MOST_AT_ONCE:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    ids = [name for batch in batches for name in batch.ids]
+    problems = tuple(problem for batch in batches for problem in batch.problems)
+    return Batch(ids, Table.joined([batch.table for batch in batches]), problems)
+
+
+def not_before(batches: Iterable[Batch], day: str | None) -> Iterator[Batch]:
+    """Leave out data sets of an earlier day."""
+    for batch in batches:
+        is_before = since.is_before(batch.table, day)  # (n_datasets,)
+        if not is_before.any():
             yield batch
             continue
-        column = batch.table.columns[name]
-        is_before = np.array([_is_day(value) and value[:_DAY] < day[:_DAY] for value in column.values], bool)
-        kept = np.flatnonzero(~is_before[column.codes])  # (n_kept,)
+        kept = np.flatnonzero(~is_before)  # (n_kept,)
         yield Batch([batch.ids[number] for number in kept.tolist()], batch.table.take(kept), batch.problems)
-
-
-def _is_day(text: str) -> bool:
-    return times.parse(text[:_DAY]) is not None

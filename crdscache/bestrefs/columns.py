@@ -80,9 +80,15 @@ class Table:
         """
         return cls({name: _column(column, form) for name, column in values.items()}, n_datasets)
 
+    @classmethod
+    def joined(cls, tables: Sequence["Table"]) -> "Table":
+        """Put tables of the same parameters behind each other."""
+        columns = {name: _joined([table.columns[name] for table in tables]) for name in tables[0].columns}
+        return cls(columns, sum(table.n_datasets for table in tables))
+
     def only(self, names: Iterable[str]) -> "Table":
-        """Give a table of some of the parameters; what is known of times, both know."""
-        part = Table({name: self.columns[name] for name in names}, self.n_datasets)
+        """Give a table of some of the parameters, if it has them; what is known of times, both know."""
+        part = Table({name: self.columns[name] for name in names if name in self.columns}, self.n_datasets)
         part._times = self._times
         return part
 
@@ -149,6 +155,16 @@ def _column(values: Sequence[object], form: Callable[[object], str]) -> Column:
     formed: dict[str, int] = {}
     code_of = np.array([formed.setdefault(form(text), len(formed)) for text in raw], np.intp)
     return Column(tuple(formed), code_of[codes])
+
+
+def _joined(columns: Sequence[Column]) -> Column:
+    number = {
+        value: n for n, value in enumerate(dict.fromkeys(v for column in columns for v in column.values))
+    }
+    renumbered = [
+        np.array([number[value] for value in column.values], np.intp)[column.codes] for column in columns
+    ]
+    return Column(tuple(number), np.concatenate(renumbered))
 
 
 def _numbered(codes: Numbers, n_codes: int) -> tuple[Numbers, int]:

@@ -82,7 +82,7 @@ def test_a_since_date_leaves_out_only_what_is_neither_affected_nor_undetermined(
     change = difference.of_instrument(old, new, name, comparing.both(old, new))
 
     batches = population.of_datasets(datasets, change, (old, new), tells_unknown=True)
-    kept = {each for batch in population.since(batches, change.since) for each in batch.ids}
+    kept = {each for batch in population.not_before(batches, change.since) for each in batch.ids}
 
     assert comparing.by_brute_force(old, new, datasets).keys() <= kept
 
