@@ -94,8 +94,10 @@ class Population:
         self._others = [
             Population(each, instrument, seed) for each in more if instrument in changes.imaps(each.root)
         ]
-        of_others = (name for other in self._others for name in other.parameters)
-        self.parameters = tuple(dict.fromkeys((*self._own, *of_others)))
+        names = dict.fromkeys(self._own)
+        for other in self._others:
+            names |= dict.fromkeys(other.parameters)
+        self.parameters: tuple[str, ...] = tuple(names)
         self._fixed = {chooser.primary, *_DATES, *_TIMES}
         drawing = _Drawing(rules, {chooser.primary: instrument.upper()}, self._seed)
         self.prototypes = [drawing.prototype() for _ in range(_N_PROTOTYPES)]
@@ -120,9 +122,10 @@ class Population:
             ids += drawn.ids[part]
             for name, column in columns.items():
                 column.extend(drawn.columns[name][part])
+        every: dict[str, Sequence[object]] = {**columns}
         for other in self._others:
-            columns = {**other.rows(n, start).columns, **columns}
-        return Rows(ids, {name: columns[name] for name in self.parameters})
+            every = {**other.rows(n, start).columns, **every}
+        return Rows(ids, {name: every[name] for name in self.parameters})
 
     def _block(self, number: int) -> Rows:
         draw = np.random.default_rng((*self._seed, number + 1))  # 0 would be what the prototypes are drawn by

@@ -83,7 +83,8 @@ class Reader:
 
 def _require_loaded(source: str, instrument: str, parameters: Iterable[str]) -> None:
     """Refuse a catalogue of ours that was filled before the rules asked for what they ask for now."""
-    lacks = sorted(set(parameters) - load.complete_parameters(source, instrument))
+    complete = load.complete_parameters(source, instrument)
+    lacks = [] if complete is None else sorted(set(parameters) - complete)
     if lacks:
         raise DatasetError(
             source,

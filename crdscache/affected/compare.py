@@ -75,10 +75,9 @@ class Counts:
         self, instrument: str, reftype: str, old: Answer, new: Answer, values: Mapping[str, str]
     ) -> bool:
         """Tell whether two answers are tables of which a data set selects the same rows."""
-        are_files = isinstance(old, str) and isinstance(new, str)
-        return (
-            are_files and self.same_rows is not None and self.same_rows(instrument, reftype, old, new, values)
-        )
+        if self.same_rows is None or not (isinstance(old, str) and isinstance(new, str)):
+            return False
+        return self.same_rows(instrument, reftype, old, new, values)
 
 
 def compare(change: InstrumentChange, batch: Batch, counts: Counts) -> Iterator[Difference]:

@@ -1,4 +1,7 @@
-"""Reads data sets from a file with a JSON object in each line: `{"id", "context", "header": {...}}`."""
+"""Reads data sets from a file with a JSON object in each line.
+
+`{"id", "context", "instrument", "header": {...}}`; a header that is a text says why there is none.
+"""
 
 import gzip
 import json
@@ -9,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+from crdscache.contexts import names
 from crdscache.contexts.records import Problem
 from crdscache.datasets import opening
 from crdscache.datasets.opening import Source
@@ -33,7 +37,7 @@ def read(path: Path) -> Iterator[Dataset | Problem]:
     """
     name = opening.shown(path)
     with opening.opened(path) as source:
-        for number, line in enumerate(_lines(source), start=1):
+        for number, line in enumerate(lines(source), start=1):
             if line.isspace():
                 continue
             try:
@@ -42,8 +46,8 @@ def read(path: Path) -> Iterator[Dataset | Problem]:
                 yield Problem(f"{name}, line {number}", f"{error!s:.200}")
 
 
-def _lines(source: Source) -> Iterator[bytes]:
-    """Read all lines; of one that is too long, enough to see that it is."""
+def lines(source: Source) -> Iterator[bytes]:
+    """Read all lines, plain or gzip; of one that is too long, enough to see that it is."""
     is_gzip = source.read_at(0, len(_GZIP)) == _GZIP
     with (
         open(source.descriptor, "rb", closefd=False) as plain,
@@ -58,7 +62,7 @@ def _lines(source: Source) -> Iterator[bytes]:
             raise source.refusal(f"whole gzip-compressed data were expected: {error}") from error
 
 
-def _dataset(line: bytes, number: str) -> Dataset:
+def _dataset(line: bytes, number: str) -> Dataset | Problem:
     if len(line) > MAX_LINE_BYTES:
         raise ValueError(f"it is longer than {MAX_LINE_BYTES} bytes")
     entry = json.loads(
@@ -67,15 +71,17 @@ def _dataset(line: bytes, number: str) -> Dataset:
         parse_constant=_refuse_constant,
         parse_float=_finite,
     )
-    if not isinstance(entry, dict) or not isinstance(entry.get("header"), dict):
+    if not isinstance(entry, dict) or not isinstance(entry.get("header"), dict | str):
         raise ValueError('an object with a "header" was expected')
-    header = entry["header"]
+    header, name = entry["header"], entry.get("id", number)
+    context, instrument = entry.get("context"), entry.get("instrument")
+    if not isinstance(name, str) or not all(isinstance(each, str | None) for each in (context, instrument)):
+        raise ValueError("id, context and instrument: texts were expected")
+    f"{name}{context}{instrument}".encode()
+    if isinstance(header, str):
+        return Problem(names.printable(name) if not name.isprintable() else name, f"{header!r:.200}")
     _require_plain(header)
-    name, context = entry.get("id", number), entry.get("context")
-    if not isinstance(name, str) or not isinstance(context, str | None):
-        raise ValueError("id and context: texts were expected")
-    f"{name}{context}".encode()
-    return Dataset(name, header, context)
+    return Dataset(name, header, context, instrument)
 
 
 def _require_plain(header: dict[str, object]) -> None:

@@ -9,6 +9,27 @@ from crdscache.errors import ServerError
 from crdscache.server.rpc import RpcClient
 
 METHOD = "get_dataset_headers_by_id"
+METHOD_OF_IDS = "get_dataset_ids"
+
+
+def dataset_ids(server: RpcClient, context: str, instrument: str, since: str | None = None) -> list[str]:
+    """Ask which data sets of an instrument there are, by PRODUCT:EXPOSURE.
+
+    Parameters
+    ----------
+    since : a time; the server leaves out what is earlier
+
+    Raises
+    ------
+    ServerError, UnreachableError
+        The server gives no answer that makes sense.
+    """
+    answer = server.call(METHOD_OF_IDS, context, instrument, since)
+    if not isinstance(answer, list) or not all(
+        isinstance(each, str) and each.isprintable() for each in answer
+    ):
+        raise ServerError(f"{METHOD_OF_IDS}: the answer is no list of ids: {names.printable(answer)}")
+    return answer
 
 
 def headers(server: RpcClient, context: str, ids: Sequence[str], batch: int) -> Iterator[Dataset | Problem]:

@@ -87,6 +87,11 @@ def mail_route(values: Mapping[str, Any], environ: Mapping[str, str]) -> MailRou
     )
 
 
+def mail_limits(values: Mapping[str, Any]) -> tuple[int, bool]:
+    """Tell the largest mail, in bytes, and whether the list of a larger one is split over several."""
+    return int(values["mail_max_mb"] * _MB), values["mail_oversize"] == "split"
+
+
 def _password_of(source: str) -> str | None:
     try:
         return urlsplit(source).password

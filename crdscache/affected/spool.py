@@ -1,0 +1,127 @@
+"""Mail that waits to be sent: written durably before it is sent, and recorded after.
+
+A kill in between repeats a mail, under the same Message-ID; none is lost.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from crdscache.cache import publish, tables
+from crdscache.contexts import times
+from crdscache.errors import CacheError
+
+logger = logging.getLogger(__name__)
+
+_SENT = ("when", "key", "recipient", "outcome", "reason")
+
+# Sends a message to recipients, and gives those who were refused: why, and whether for good.
+Send = Callable[[str, Sequence[str], bytes], Mapping[str, tuple[str, bool]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came of one mail."""
+
+    key: str
+    sent: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)  # for good: by recipient, why
+    waiting: tuple[str, ...] = ()  # for the next run
+    reason: str = ""  # why they wait
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One mail that waits."""
+
+    key: str
+    sender: str
+    recipients: tuple[str, ...]  # who did not get it yet
+
+
+class Spool:
+    """A directory of mail that waits, with a table of what was sent.
+
+    Parameters
+    ----------
+    directory
+        Made when the first mail comes.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def pending(self) -> list[str]:
+        """List the keys of mail that waits, in the order in which it came."""
+        try:
+            found = [(path.stat().st_mtime_ns, path.stem) for path in self._directory.glob("*.json")]
+        except FileNotFoundError:
+            return []
+        return [key for _, key in sorted(found)]
+
+    def put(self, key: str, sender: str, recipients: Sequence[str], message: bytes) -> None:
+        """Add a mail, durably, for those who neither have it already nor were refused for good."""
+        done = {recipient for its_key, recipient in self._done() if its_key == key}
+        left = tuple(recipient for recipient in recipients if recipient not in done)
+        if not left:
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with publish.publish(self._message(key)) as temporary:
+            temporary.write_bytes(message)
+        self._save(_Entry(key, sender, left))
+
+    def deliver(self, send: Send) -> Iterator[Delivery]:
+        """Try to send all that waits."""
+        for key in self.pending():
+            entry, message = self._load(key)
+            if entry is not None:
+                yield self._deliver(entry, message, send)
+            else:
+                yield Delivery(key, reason="it is damaged, and kept aside", waiting=("nobody",))
+
+    def _deliver(self, entry: _Entry, message: bytes, send: Send) -> Delivery:
+        try:
+            refusals = send(entry.sender, entry.recipients, message)
+        except CacheError as error:
+            return Delivery(entry.key, waiting=entry.recipients, reason=str(error))
+        sent = tuple(recipient for recipient in entry.recipients if recipient not in refusals)
+        refused = {recipient: reason for recipient, (reason, is_final) in refusals.items() if is_final}
+        waiting = tuple(recipient for recipient in refusals if recipient not in refused)
+        for recipient in (*sent, *refused):
+            outcome = "refused" if recipient in refused else "sent"
+            row = (times.now(), entry.key, recipient, outcome, refused.get(recipient, ""))
+            tables.append(self._directory / "sent.tsv", "mail", _SENT, row)
+        if waiting:
+            self._save(_Entry(entry.key, entry.sender, waiting))
+        else:
+            self._card(entry.key).unlink()
+            self._message(entry.key).unlink(missing_ok=True)
+        reasons = {refusals[recipient][0] for recipient in waiting}
+        return Delivery(entry.key, sent, refused, waiting, "; ".join(sorted(reasons)))
+
+    def _done(self) -> Iterator[tuple[str, str]]:
+        path = self._directory / "sent.tsv"
+        if path.exists():
+            yield from ((key, recipient) for _, key, recipient, _, _ in tables.read(path, "mail", _SENT))
+
+    def _load(self, key: str) -> tuple[_Entry | None, bytes]:
+        card = self._card(key)
+        try:
+            data = json.loads(card.read_text(encoding="utf-8"))
+            entry = _Entry(key, str(data["sender"]), tuple(map(str, data["recipients"])))
+            return entry, self._message(key).read_bytes()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logger.error("mail damaged key=%s reason=%s", key, error)
+            card.replace(card.with_suffix(".bad"))
+            return None, b""
+
+    def _save(self, entry: _Entry) -> None:
+        publish.write_text(self._card(entry.key), json.dumps(asdict(entry)) + "\n")
+
+    def _card(self, key: str) -> Path:
+        return self._directory / f"{key}.json"
+
+    def _message(self, key: str) -> Path:
+        return self._directory / f"{key}.eml"
