@@ -20,24 +20,24 @@ def last_plan():
 
 def affected_step(wildcards):
     """Tell which change of context a directory is about."""
-    report = affecting.of_config(config)
-    return next(step for step in report.steps if step.name == wildcards.step)
+    told = affecting.of_config(config)
+    return next(step for step in told.steps if step.name == wildcards.step)
 
 
 def affected_parts(ending):
     """Name one kind of file of each instrument of each change that a report tells of."""
 
     def parts(wildcards):
-        report = affecting.of_config(config)
-        return [f"affected/{step.name}/{each}.{ending}" for step in report.steps for each in step.instruments]
+        told = affecting.of_config(config)
+        return [f"affected/{step.name}/{each}.{ending}" for step in told.steps for each in step.instruments]
 
     return parts
 
 
 def affected_receipt():
     """Name the receipt of the mail; nothing where no contexts are compared."""
-    report = affecting.of_config(config) if config.get("affected_report") else None
-    return [] if report is None else [f"affected/{report.name}/mail.json"]
+    told = affecting.of_config(config)
+    return [] if told is None else [f"affected/{told.name}/mail.json"]
 
 
 wildcard_constraints:

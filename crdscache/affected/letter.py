@@ -21,8 +21,9 @@ from crdscache.contexts import times
 _RULE = "-" * 110
 _ENDS = 200  # lines of the log that are told from its begin, and from its end
 _MOST_CHARACTERS = 900  # of a line of the log: a line on the wire has 998 octets at most
-_BASE64 = 4 / 3 * 78 / 76  # octets on the wire for one of an attachment
-_REST_BYTES = 20_000  # what is left for all but the attachments
+_BASE64 = 4 / 3 * 78 / 76  # octets on the wire for one of the list
+_QUOTED = 3.2  # the most for one of the log
+_REST_BYTES = 20_000  # what is left for all else
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ def compose(letter: Letter, sender: str, recipients: Sequence[str], limits: Limi
 
     A comparison that failed has no list. The log is in the first one only.
     """
-    log = "".join(f"{line}\n" for line in framed(letter)).encode()
-    lists = [] if letter.disposition is Disposition.FAILED else _lists(letter, limits, len(log))
+    log = "".join(f"{line}\n" for line in framed(letter))
+    lists = [] if letter.disposition is Disposition.FAILED else _lists(letter, limits, len(log.encode()))
     body, n_mails = letter.body, max(len(lists), 1)
     if letter.disposition is not Disposition.FAILED and not lists:
         body += f"\nThe list is too long for a mail. It is {letter.ids}, SHA-256 {_sha256(letter.ids)}.\n"
@@ -77,7 +78,7 @@ def compose(letter: Letter, sender: str, recipients: Sequence[str], limits: Limi
         mail = _mail(letter, sender, recipients, part)
         mail.set_content(body if number == 1 else f"{letter.subject}{part}\n", cte="quoted-printable")
         if number == 1:
-            mail.add_attachment(log, "text", "plain", filename="bestrefs.log", params={"charset": "utf-8"})
+            mail.add_attachment(log, filename="bestrefs.log", cte="quoted-printable")
         if lists:
             name = f"affected_ids{'' if n_mails == 1 else f'_{number}_of_{n_mails}'}.txt.gz"
             mail.add_attachment(lists[number - 1], "application", "gzip", filename=name)
@@ -102,7 +103,7 @@ def _mail(letter: Letter, sender: str, recipients: Sequence[str], part: str) -> 
 def _lists(letter: Letter, limits: Limits, log_bytes: int) -> list[bytes]:
     """Compress the list, cut into as many parts as it takes; none at all where it would have to be cut."""
     lines = letter.ids.read_bytes().splitlines(keepends=True)
-    most = (limits.max_bytes - _REST_BYTES) / _BASE64 - log_bytes
+    most = max(limits.max_bytes - _REST_BYTES - _QUOTED * log_bytes, limits.max_bytes / 10) / _BASE64
     n_parts = 1
     while True:
         bounds = [len(lines) * number // n_parts for number in range(n_parts + 1)]

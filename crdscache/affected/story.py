@@ -5,7 +5,7 @@ from pathlib import Path
 from pprint import pformat
 
 from crdscache.affected import results
-from crdscache.affected.results import Step, Summary, Tally
+from crdscache.affected.results import Disposition, Step, Summary, Tally
 from crdscache.cache import tables
 
 _WIDTH = 110
@@ -100,8 +100,13 @@ def _body(summary: Summary) -> Iterator[str]:
         for tally in step.tallies:
             yield from _of_instrument(tally)
         yield ""
+    if summary.disposition is Disposition.FAILED:
+        yield "The data sets could not be read to their end, so there is no list."
+        return
     yield f"{summary.n_affected} products in the list: associations, and exposures that are in none."
-    yield from _shortfalls(summary)
+    broken = [tally.instrument for tally in summary.tallies if tally.broken]
+    if broken:
+        yield f"The list is without {', '.join(broken)}: the rules cannot be used."
 
 
 def _of_instrument(tally: Tally) -> Iterator[str]:
@@ -118,11 +123,3 @@ def _of_instrument(tally: Tally) -> Iterator[str]:
         yield f"    {tally.n_failed} failed: their parameters cannot be used"
     for reason in filter(None, (tally.unread, tally.broken)):
         yield f"    NOT LOOKED AT: {reason}"
-
-
-def _shortfalls(summary: Summary) -> Iterator[str]:
-    if any(tally.unread for tally in summary.tallies):
-        yield "The data sets could not be read to their end, so there is no list. It is tried again."
-    broken = [tally.instrument for tally in summary.tallies if tally.broken]
-    if broken:
-        yield f"The list is without {', '.join(broken)}: the rules cannot be used."

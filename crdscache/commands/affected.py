@@ -101,12 +101,12 @@ class AffectedRun:
         from crdscache.affected.spool import Spool
 
         spool = Spool(self._directory / affecting.MAIL)
-        if self._options.no_mail or not spool.pending() or self._found.values["mail_server"] is None:
+        if self._options.no_mail or not spool.pending():
             return
         from crdscache.affected import mailing
 
         route = reporting.mail_route(self._found.values, self._found.environ)
-        for delivery in mailing.deliver(spool, route):
+        for delivery in mailing.deliver(spool, route) if route else ():
             self._tell_delivery(delivery)
 
     def _reports(self, run: Run) -> Iterator[tuple[Report, Mark | None]]:
@@ -205,7 +205,7 @@ class AffectedRun:
         self._told.summaries.append(summary)
         self._told.failures += results.problems(summary)
         if summary.disposition is results.Disposition.FAILED:
-            self._told.message = f"{report.name}: the data sets could not be read to their end; tried again"
+            self._told.message = f"{report.name}: the data sets could not be read to their end"
         where = place
         if self._options.output is not None:
             where = _copy(place, self._options.output)
