@@ -69,7 +69,7 @@ def since(mark: Mark, points: Sequence[Point]) -> list[Transition]:
     if points[start - 1 : start] != [mark.last]:
         known = [number for number, point in enumerate(points, start=1) if point == mark.last]
         start = known[-1] if known else sum(point.when <= mark.last.when for point in points)
-        logger.warning("the history that is followed has changed mark=%s goes_on_at=%d", mark.last, start)
+        logger.info("another history is followed from here on mark=%s goes_on_at=%d", mark.last, start)
     before = [mark.last, *points[start:]]
     return [
         Transition(old.context, new.context, new.when, new.why)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crdscache.affected import serverlist, transitions
+from crdscache.affected import transitions
 from crdscache.affected.transitions import Mark, Point, Transition
 from crdscache.cache import lease, locks, publish, rules
 from crdscache.cache.layout import Layout
@@ -83,6 +83,7 @@ class AffectedRun:
                         break
                     if mark is not None:
                         transitions.save(self._marks, mark)
+                        affecting.prune(self._marks, self._found.values["keep_reports"])
             except SettingsError:
                 raise
             except CacheError as error:
@@ -190,6 +191,7 @@ class AffectedRun:
             self._tell_delivery(delivery)
 
     def _with_server_list(self, place: Path, summary: "Summary") -> "Summary":
+        from crdscache.affected import serverlist
         from crdscache.server.rpc import RpcClient
 
         with RpcClient(self._config.server_url, self._config.patience) as server:
@@ -271,13 +273,21 @@ def _forget_unread(directory: Path, report: Report) -> None:
     """Have done again what could not be read to its end the last time."""
     from crdscache.affected import results
 
-    for step in report.steps:
-        for path in (directory / step.name / f"{each}.json" for each in step.instruments):
-            if path.exists() and results.load(path).unread:
-                path.unlink()
+    places = ((directory / step.name, each) for step in report.steps for each in step.instruments)
+    unread = [
+        path
+        for path in (place / f"{each}.json" for place, each in places)
+        if path.exists() and results.load(path).unread
+    ]
+    # Snakemake makes nothing anew that only a result needs which is there.
+    after = [directory / report.name / name for name in ("summary.json", "mail.json")] if unread else []
+    for path in (*after, *unread):
+        path.unlink(missing_ok=True)
 
 
 def _copy(place: Path, output: Path) -> Path:
+    from crdscache.affected import serverlist
+
     names = ("ids.txt", "ids.txt.gz", "affected.tsv", "undetermined.tsv", "failed.tsv", "log.txt")
     try:
         output.mkdir(parents=True, exist_ok=True)

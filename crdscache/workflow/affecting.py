@@ -1,7 +1,9 @@
 """The comparison of contexts as a workflow: which jobs it has is settled before Snakemake starts."""
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from crdscache.cache import lease, rules
@@ -83,6 +85,13 @@ def of_config(config: Mapping[str, Any]) -> Report | None:
     steps: Iterable[Mapping[str, Any]] = data["steps"]
     made = tuple(Step(**{**each, "instruments": tuple(each["instruments"])}) for each in steps)
     return Report(**{**data, "steps": made})
+
+
+def prune(directory: Path, keep: int) -> None:
+    """Remove the results of all but the last comparisons."""
+    places = [path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()]
+    for path in sorted(places, key=lambda path: path.stat().st_mtime_ns)[:-keep]:
+        shutil.rmtree(path)
 
 
 def by_hand(cache: Layout, values: Mapping[str, Any]) -> Report | None:
