@@ -1,4 +1,4 @@
-"""`make demo`: a cache from nothing to current, taken over in part, checked, repaired, and used."""
+"""`make demo`: a cache from nothing to current, taken over in part, checked, repaired, used, and told of."""
 
 import os
 import shlex
@@ -34,6 +34,7 @@ def main() -> int:
         run("Again: there is nothing to do, and cron would send no mail.", SYNC, environ)
         datasets = [str(path) for path in sorted((PLACE / "observatory" / "datasets").iterdir())]
         assign(datasets, environ)
+        run("From now on tell which data sets a new context affects.", "affected_datasets", environ)
         server.set_default(second)
         run(
             f"The server moves to {second}: just the difference comes, and the default switches last.",
@@ -43,6 +44,7 @@ def main() -> int:
         compare = f"safe_bestrefs --old-context {first} --print-new-references --files {' '.join(datasets)}"
         run("Which references of the data sets are others now?", compare, environ)
         run("Is anything wrong with the cache? Silence says no.", "cache_config --check", environ)
+        tell_affected(f"{first[:-5]}__{second[:-5]}", environ)
     say(f"The cache is in {cache}.")
     return 0
 
@@ -95,6 +97,18 @@ def assign(datasets: list[str], environ: dict[str, str]) -> None:
     )
     for text, options in steps:
         run(text, f"safe_bestrefs {options}", alone)
+
+
+def tell_affected(change: str, environ: dict[str, str]) -> None:
+    """Show the list of the data sets that the new context affects, and the mail about it."""
+    load = f"affected_datasets --load {PLACE / 'observatory' / 'datasets'}"
+    run("An archive's data sets go into a catalogue, or are read where they are.", load, environ)
+    run("The context has changed: which data sets does it affect?", "affected_datasets", environ)
+    run("It is told once.", "affected_datasets", environ)
+    place = PLACE / "cache" / ".crdscache" / "hst" / "readers" / "affected" / change
+    for name, n_lines in (("ids.txt", 5), ("affected.tsv", 4), ("mail.eml", 21)):
+        print(f"$ head -{n_lines} {place / name}")
+        print("\n".join((place / name).read_text().splitlines()[:n_lines]))
 
 
 def say(text: str) -> None:

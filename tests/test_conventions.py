@@ -129,4 +129,7 @@ def test_each_dependency_is_explained_with_its_range() -> None:
     explained = (ROOT / "docs/dependencies.md").read_text()
 
     ranges = dict(re.findall(r"^([a-z][\w-]*(?:\[\w+\])?)(\S*)$", required, re.MULTILINE))
-    assert dict(re.findall(r"^\| ([a-z][\w-]*(?:\[\w+\])?) \| (>=[^ |]*)? ?\|", explained, re.MULTILINE)) == ranges
+    assert (
+        dict(re.findall(r"^\| ([a-z][\w-]*(?:\[\w+\])?) \| (>=[^ |]*)? ?\|", explained, re.MULTILINE))
+        == ranges
+    )

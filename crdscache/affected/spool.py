@@ -63,8 +63,7 @@ class Spool:
 
     def put(self, key: str, sender: str, recipients: Sequence[str], message: bytes) -> None:
         """Add a mail, durably, for those who neither have it already nor were refused for good."""
-        done = {recipient for its_key, recipient in self._done() if its_key == key}
-        left = tuple(recipient for recipient in recipients if recipient not in done)
+        left = self._left(key, recipients)
         if not left:
             return
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -82,11 +81,12 @@ class Spool:
                 yield Delivery(key, reason="it is damaged, and kept aside", waiting=("nobody",))
 
     def _deliver(self, entry: _Entry, message: bytes, send: Send) -> Delivery:
+        left = self._left(entry.key, entry.recipients)  # a kill can have come between record and removal
         try:
-            refusals = send(entry.sender, entry.recipients, message)
+            refusals = send(entry.sender, left, message) if left else {}
         except CacheError as error:
-            return Delivery(entry.key, waiting=entry.recipients, reason=str(error))
-        sent = tuple(recipient for recipient in entry.recipients if recipient not in refusals)
+            return Delivery(entry.key, waiting=left, reason=str(error))
+        sent = tuple(recipient for recipient in left if recipient not in refusals)
         refused = {recipient: reason for recipient, (reason, is_final) in refusals.items() if is_final}
         waiting = tuple(recipient for recipient in refusals if recipient not in refused)
         for recipient in (*sent, *refused):
@@ -101,10 +101,12 @@ class Spool:
         reasons = {refusals[recipient][0] for recipient in waiting}
         return Delivery(entry.key, sent, refused, waiting, "; ".join(sorted(reasons)))
 
-    def _done(self) -> Iterator[tuple[str, str]]:
+    def _left(self, key: str, recipients: Sequence[str]) -> tuple[str, ...]:
+        """Leave out who has a mail already, or was refused for good."""
         path = self._directory / "sent.tsv"
-        if path.exists():
-            yield from ((key, recipient) for _, key, recipient, _, _ in tables.read(path, "mail", _SENT))
+        rows = tables.read(path, "mail", _SENT) if path.exists() else iter(())
+        done = {recipient for _, its_key, recipient, _, _ in rows if its_key == key}
+        return tuple(recipient for recipient in recipients if recipient not in done)
 
     def _load(self, key: str) -> tuple[_Entry | None, bytes]:
         card = self._card(key)

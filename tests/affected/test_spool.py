@@ -1,0 +1,138 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from crdscache.affected.spool import Delivery, Spool
+from crdscache.errors import UnreachableError
+from tests import smtp
+from tests.caches import CHECKOUT
+
+SENDER, A, B = "crds@example.org", "a@example.org", "b@example.org"
+MESSAGE = b"Message-ID: <k@example.org>\r\nSubject: OK\r\n\r\nText.\r\n"
+
+
+class Office:
+    """Takes mail, or answers as it is told."""
+
+    def __init__(self, **refuses: tuple[str, bool]) -> None:
+        self.refuses, self.got = refuses, list[tuple[str, tuple[str, ...], bytes]]()
+
+    def send(self, sender: str, recipients: Sequence[str], message: bytes) -> Mapping[str, tuple[str, bool]]:
+        self.got.append((sender, tuple(recipients), message))
+        return {each: self.refuses[each[0]] for each in recipients if each[0] in self.refuses}
+
+
+def unreachable(*_: object) -> Mapping[str, tuple[str, bool]]:
+    raise UnreachableError("no mail server")
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "mail")
+
+
+def test_a_mail_is_sent_once_to_each(spool: Spool) -> None:
+    office = Office()
+    spool.put("k", SENDER, (A, B), MESSAGE)
+
+    first, second = list(spool.deliver(office.send)), list(spool.deliver(office.send))
+    spool.put("k", SENDER, (A, B), MESSAGE)
+    third = list(spool.deliver(office.send))
+
+    assert (first, second, third) == ([Delivery("k", sent=(A, B))], [], [])
+    assert office.got == [(SENDER, (A, B), MESSAGE)]
+    assert spool.pending() == []
+
+
+def test_E01_what_cannot_be_sent_waits_for_the_next_run(spool: Spool) -> None:
+    office = Office()
+    spool.put("k", SENDER, (A,), MESSAGE)
+
+    first = list(spool.deliver(unreachable))
+    waiting = spool.pending()
+    second = list(spool.deliver(office.send))
+
+    assert first == [Delivery("k", waiting=(A,), reason="no mail server")]
+    assert (waiting, second) == (["k"], [Delivery("k", sent=(A,))])
+
+
+def test_E02_who_is_refused_for_now_gets_it_later_and_who_is_refused_for_good_does_not(spool: Spool) -> None:
+    spool.put("k", SENDER, (A, B, "c@example.org"), MESSAGE)
+
+    first = list(spool.deliver(Office(b=("450 later", False), c=("550 nobody", True)).send))
+    office = Office()
+    second = list(spool.deliver(office.send))
+    spool.put("k", SENDER, (A, B, "c@example.org"), MESSAGE)
+
+    assert first == [Delivery("k", (A,), {"c@example.org": "550 nobody"}, (B,), "450 later")]
+    assert second == [Delivery("k", sent=(B,))]
+    assert [recipients for _, recipients, _ in office.got] == [(B,)]
+    assert spool.pending() == []
+
+
+def test_mail_goes_in_the_order_in_which_it_came(spool: Spool, tmp_path: Path) -> None:
+    for number, key in enumerate(("z", "m", "a")):
+        spool.put(key, SENDER, (A,), MESSAGE)
+        os.utime(tmp_path / "mail" / f"{key}.json", ns=(number, number))
+
+    assert [each.key for each in spool.deliver(Office().send)] == ["z", "m", "a"]
+
+
+def test_a_damaged_entry_is_kept_aside_and_the_others_go(spool: Spool, tmp_path: Path) -> None:
+    spool.put("bad", SENDER, (A,), MESSAGE)
+    spool.put("good", SENDER, (A,), MESSAGE)
+    (tmp_path / "mail" / "bad.json").write_text("{")
+
+    found = {each.key: each for each in spool.deliver(Office().send)}
+
+    assert found["bad"].reason == "it is damaged, and kept aside"
+    assert found["good"] == Delivery("good", sent=(A,))
+    assert (tmp_path / "mail" / "bad.bad").exists()
+
+
+_SENDS_AND_DIES = """
+import os, signal, sys
+from pathlib import Path
+from crdscache.affected.spool import Spool
+from crdscache.affected import post
+from crdscache.contexts.records import MailRoute
+from crdscache.cache import tables
+
+route = MailRoute("127.0.0.1", int(sys.argv[2]), "none", None, None, None, 5.0, 1)
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+def send(sender, recipients, message):
+    if sys.argv[3] == "before":
+        die()
+    refused = post.send(route, sender, recipients, message)
+    if sys.argv[3] == "after":
+        die()
+    return {}
+spool = Spool(Path(sys.argv[1]))
+spool.put("k", "crds@example.org", ("a@example.org",), b"Message-ID: <k@example.org>\\r\\n\\r\\nText.\\r\\n")
+if sys.argv[3] == "recorded":
+    Path.unlink = lambda path, **_: die() if path.suffix == ".json" else None  # the entry is removed last
+list(spool.deliver(send))
+"""
+
+
+@pytest.mark.parametrize(("when", "n_mails"), [("before", 1), ("after", 2), ("recorded", 1)])
+def test_E06_killed_around_the_sending_no_mail_is_lost(tmp_path: Path, when: str, n_mails: int) -> None:
+    with smtp.serving() as sink:
+        command = [sys.executable, "-c", _SENDS_AND_DIES, str(tmp_path / "mail"), str(sink.port), when]
+        killed = subprocess.run(command, cwd=CHECKOUT, check=False, timeout=60)
+        spool = Spool(tmp_path / "mail")
+        again = Office()
+        spool.put("k", SENDER, (A,), MESSAGE)  # as a run does that makes the report anew
+        list(spool.deliver(again.send))
+
+    mails = [content for _, _, content in sink.mails] + [content for _, _, content in again.got]
+    assert killed.returncode == -signal.SIGKILL
+    assert len(mails) == n_mails
+    assert {mail.split(b"\r\n")[0] for mail in mails} == {b"Message-ID: <k@example.org>"}
+    assert "\ta@example.org\tsent\t" in (tmp_path / "mail" / "sent.tsv").read_text()
