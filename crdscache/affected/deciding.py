@@ -9,6 +9,7 @@ from crdscache.bestrefs.answers import NoFile
 from crdscache.bestrefs.explain import Row, Walk
 from crdscache.bestrefs.matching import Match
 from crdscache.bestrefs.rmaps import Rmap
+from crdscache.bestrefs.selectors import UseAfter
 
 Values: TypeAlias = Mapping[str, str]
 
@@ -28,10 +29,10 @@ class Deciding:
             What each side looks at of a data set.
         """
         now, how = _decided(self._change.new, new)
-        if now is not None and not _has(self._change.old, now, old):
+        if now is not None and not _has(self._change.old, now):
             return f"new: {now.key()}"
         before, _ = _decided(self._change.old, old)
-        if before is not None and not _has(self._change.new, before, new):
+        if before is not None and not _has(self._change.new, before):
             return f"no longer: {before.key()}"
         return f"now: {now.key() if now is not None else how}"
 
@@ -45,9 +46,14 @@ def _decided(rules: Rules, values: Values) -> tuple[Row | None, str]:
     return (walk.decided_by[-1] if walk.decided_by else None), walk.steps[-1]
 
 
-def _has(rules: Rules, row: Row, values: Values) -> bool:
-    """Tell whether rules have a row that leads a data set to the same."""
+def _has(rules: Rules, row: Row) -> bool:
+    """Tell whether rules have a row that can lead to the same."""
     if not isinstance(rules, Rmap) or not isinstance(rules.selector, Match):
         return False
-    found = explain.row_of(rules.selector, row.rule, values)
-    return found is not None and found.leads_to == row.leads_to
+    child = rules.selector.child_at(row.rule)
+    if not isinstance(child, UseAfter):
+        return child == row.leads_to
+    return any(
+        explain.in_use(name, start) == row.leads_to
+        for start, name in zip(child.keys, child.children, strict=True)
+    )

@@ -160,25 +160,22 @@ def _counts(old: Leaves, new: Leaves, *, is_header_changed: bool) -> Counts:
 
 
 def _since(old: Rmap, new: Rmap, before: Leaves, after: Leaves) -> str | None:
-    """Find the earliest start that changed, where answers depend on time by the starts alone.
+    """Find the earliest start that changed, where answers depend on time by the starts of rows alone.
 
-    Rows that are added can make a value known that was refused, for data sets of all times: the values that
-    are known must be the same on both sides.
+    A row that is added can make a value known that was refused. For earlier data sets that changes nothing:
+    the look-up fails all the same.
     """
-    known = [_known(rmap) for rmap in (old, new) if rmap.time_parkeys and not rmap.has_hooks]
-    if len(known) < 2 or None in known or known[0] != known[1] or old.levels != new.levels:  # noqa: PLR2004
+    if old.levels != new.levels or not (_is_by_starts(old) and _is_by_starts(new)):
         return None
     starts = [str(path[-1]) for path in {**before, **after} if before.get(path) != after.get(path)]
     is_ordered = all(times.parse(start[:_DAY]) for start in starts)  # as text, day by day
     return min(starts) if starts and is_ordered else None
 
 
-def _known(rmap: Rmap) -> list[list[str]] | None:
-    """List the values that each parameter may have; None where more than they and the starts decides."""
+def _is_by_starts(rmap: Rmap) -> bool:
     match = rmap.selector
-    if rmap.classes != _STARTS_ONLY or not isinstance(match, Match) or not match.may_merge:
-        return None
-    return [column.known for column in match.columns]
+    is_plain = bool(rmap.time_parkeys) and not rmap.has_hooks and rmap.classes == _STARTS_ONLY
+    return is_plain and isinstance(match, Match) and match.may_merge
 
 
 def _name(rules: Rules) -> str:

@@ -1,6 +1,5 @@
 """Why a reference was chosen: the row that decided, and the next best one with what speaks against it."""
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -196,13 +195,6 @@ class Walk:
         return _nearest(match, header) if row is None else _row(match, row, header)
 
 
-def row_of(match: Match, key: tuple[str, ...], header: Header) -> Row | None:
-    """Find the row that has a key."""
-    number = bisect_left(match.keys, key)
-    is_there = match.keys[number : number + 1] == [key]
-    return _row(match, number, header) if is_there else None
-
-
 def _nearest(match: Match, header: Header) -> Row | None:
     """Find the row that fails by the fewest elements."""
     rows = [_row(match, number, header) for number in range(len(match.keys))]
@@ -231,4 +223,9 @@ def _outcome(child: Child, header: Header) -> str:
     if not isinstance(child, UseAfter):
         return name
     number = child.children.index(name) if name in child.children else None
-    return name if number is None else f"{name}, in use from {child.keys[number]}"
+    return name if number is None else in_use(name, child.keys[number])
+
+
+def in_use(name: object, start: str) -> str:
+    """Say from when on a row of starts leads to a name."""
+    return f"{name}, in use from {start}"

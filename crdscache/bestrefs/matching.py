@@ -6,6 +6,7 @@ each row.
 Source: docs/protocol.md, "Match".
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -158,6 +159,11 @@ class Match(Selector):
             weight = sum(fits >> row & 1 for fits in fitting)
             groups.setdefault(weight, []).append(row)
         return [Candidates(weight, tuple(groups[weight])) for weight in sorted(groups, reverse=True)]
+
+    def child_at(self, key: tuple[str, ...]) -> Child | None:
+        """Find what the row of a key leads to; None: there is no such row."""
+        number = bisect_left(self.keys, key)
+        return self.children[number] if self.keys[number : number + 1] == [key] else None
 
     def child_of(self, group: Candidates) -> Child | Failure:
         """Find what rows of one weight lead to: the child of a single one, or several made one."""
