@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from crdscache.affected import since
 from crdscache.bestrefs.answers import NoFile
 from crdscache.bestrefs.choose import Chooser, Instrument, Load
 from crdscache.bestrefs.matching import Match
@@ -79,6 +80,13 @@ class InstrumentChange:
             upper for names in wanted for _, upper, plain in names if not inputs.isdisjoint({upper, plain})
         )
         return tuple(dict.fromkeys(seen))
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """The parameters that tell the day of a data set, whether its types look at it or not."""
+        sides = [side for side in (self.old, self.new) if side is not None]
+        wanted = {upper for side in sides for _, upper, _ in side.wanted.names}
+        return tuple(name for name in since.DATES if name in wanted)
 
     @property
     def since(self) -> str | None:

@@ -70,7 +70,8 @@ class Comparer:
             return Tally(instrument, broken=str(error))
         tallying, counts = _Tallying(change, self._since(change)), self._counts()
         try:
-            batches = self._batches(tallying, counts.parameters(change), tells_unknown=tells_unknown)
+            more = (*counts.parameters(change), *(change.dates if tallying.since else ()))
+            batches = self._batches(tallying, more, tells_unknown=tells_unknown)
             with _Writer(files, instrument) as writer:
                 for batch in batches:
                     tallying.count(batch, writer.write(batch, compare(change, batch, counts)))
