@@ -73,6 +73,7 @@ def serving(
     starttls: bool = False,
     login: bool = False,
     most_bytes: int | None = None,
+    port: int | None = None,
 ) -> Iterator[Sink]:
     """Run a server; with a certificate it speaks TLS, from the start or when asked to."""
     sink = Sink()
@@ -90,7 +91,9 @@ def serving(
             "auth_require_tls": certificate is not None and starttls,
         }
     at_once = None if starttls else context
-    controller = Controller(sink, hostname="127.0.0.1", port=free_port(), ssl_context=at_once, **options)
+    controller = Controller(
+        sink, hostname="127.0.0.1", port=port or free_port(), ssl_context=at_once, **options
+    )
     if at_once is not None:  # it looks whether it can be reached, and would not trust itself
         controller._trigger_server = lambda: _shake_hands(controller.port)  # type: ignore[method-assign]
     controller.start()

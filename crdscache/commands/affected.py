@@ -78,8 +78,7 @@ class AffectedRun:
             try:
                 self._deliver()
                 for report, mark in self._reports(run):
-                    self._do(run, report, lock)
-                    if self._told.message:
+                    if not self._do(run, report, lock):
                         break
                     if mark is not None:
                         transitions.save(self._marks, mark)
@@ -166,8 +165,8 @@ class AffectedRun:
             ready.append(each)
         return ready
 
-    def _do(self, run: Run, report: Report, lock: int) -> None:
-        """Run the workflow for one report, and note what came of it."""
+    def _do(self, run: Run, report: Report, lock: int) -> bool:
+        """Run the workflow for one report, and note what came of it; False: it has to be done again."""
         from crdscache.affected import mailing, results
 
         marks = self._directory / affecting.DIRECTORY
@@ -189,6 +188,7 @@ class AffectedRun:
         self._note(report, place, summary)
         for delivery in receipt.deliveries:
             self._tell_delivery(delivery)
+        return summary.disposition is not results.Disposition.FAILED
 
     def _with_server_list(self, place: Path, summary: "Summary") -> "Summary":
         from crdscache.affected import serverlist

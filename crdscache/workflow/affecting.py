@@ -98,5 +98,7 @@ def by_hand(cache: Layout, values: Mapping[str, Any]) -> Report | None:
     """Settle what the target `affected` compares where snakemake was started by hand."""
     if not (values["affected_old"] and values["affected_new"]):
         return None
-    with lease.take(cache, values["affected_old"], values["affected_new"]) as held:
-        return report([step(held, *held.contexts)], "by hand", sends=False)
+    asked = values["affected_old"], values["affected_new"]
+    with lease.take(cache, *asked) as held:
+        old, new = map(held.hold, asked)
+        return report([step(held, old, new)], "by hand", sends=False)

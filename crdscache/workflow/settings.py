@@ -284,13 +284,12 @@ def typed(values: Mapping[str, Any]) -> Settings:
         if values[key] is None:
             message = f"{variable} is not set: set it, or {key!r} in the settings"
             raise SettingsError(message)
-    cache = _layout(values)
     return Settings(
-        cache=cache,
+        cache=_layout(values),
         server_url=identity.normal_url(values["server_url"]),
         use_case=values["use_case"],
         readonly_cache=values["readonly_cache"],
-        readers=Path(values["readers_dir"] or cache.state / "readers"),
+        readers=Path(values["readers_dir"] or _layout(values).state / "readers"),
         wanted=Wanted(tuple(values["contexts"]), values["all_contexts"], values["last_n_contexts"]),
         fetch_references=values["fetch_references"],
         dataset_files=tuple(values["dataset_files"]),

@@ -14,6 +14,7 @@ from crdscache.cache import commit, tables
 from crdscache.contexts import times
 from demo.observatory import CONTEXTS
 from demo.server import Server
+from tests import smtp
 from tests.caches import FORMER, LATEST, OBSERVATORY, Cache, Done, finish, wait_until
 
 PAIR = f"{FORMER} --> {LATEST}"
@@ -197,6 +198,13 @@ def test_two_contexts_that_are_named_are_compared_in_any_direction(followed: Cac
     assert mark(followed) == FORMER  # who asks does not handle
 
 
+def test_contexts_that_differ_in_nothing_affect_nothing(followed: Cache) -> None:
+    done = followed.run("affected_datasets", "--old-context", LATEST, "--new-context", LATEST)
+
+    assert done.status == 0, done.err
+    assert f"{LATEST} --> {LATEST}: OK, 0 products affected" in done.out
+
+
 def test_a_context_that_is_not_in_the_cache_ends_with_what_brings_it(followed: Cache) -> None:
     done = followed.run("affected_datasets", "--old-context", "hst_0404.pmap", "--new-context", LATEST)
 
@@ -239,6 +247,31 @@ def test_a_broken_rule_leaves_its_instrument_out_and_says_so(followed: Cache) ->
     assert f"failed: acs: {imap.name}" in done.err
     body = (reports(followed) / "hst_0005__hst_0006" / "mail.eml").read_text()
     assert "The list is without acs: the rules cannot be used." in body
+
+
+def test_from_cron_a_switch_is_mailed_and_what_could_not_be_sent_comes_with_the_next_run(
+    followed: Cache,
+) -> None:
+    switch(followed, FORMER, LATEST)
+    port = smtp.free_port()
+    settings = [
+        f"mail_server=127.0.0.1:{port}",
+        "mail_security=none",
+        "mail_sender=crds@example.org",
+        "mail_recipients={hst-ops: [a@example.org]}",
+        "mail_tries=1",
+    ]
+
+    away = followed.run("affected_datasets", "--config", *settings)
+    with smtp.serving(port=port) as sink:
+        there = followed.run("affected_datasets", "--config", *settings)
+        again = followed.run("affected_datasets", "--config", *settings)
+
+    [(sender, recipients, content)] = sink.mails
+    assert (away.status, "waits for the next run" in away.err, mark(followed)) == (1, True, LATEST)
+    assert (there.status, "sent to a@example.org" in there.out, again) == (0, True, Done(0, "", ""))
+    assert (sender, recipients) == ("crds@example.org", ("a@example.org",))
+    assert content == (reports(followed) / "hst_0005__hst_0006" / "mail.eml").read_bytes()
 
 
 def test_mail_without_recipients_is_a_mistake_of_the_caller(followed: Cache) -> None:
