@@ -27,7 +27,14 @@ CODE = sorted(
     for path in ROOT.glob(pattern)
     if path.is_file() and path.parts[len(ROOT.parts)] not in {".venv", ".venv-client"}
 )
-COMMANDS = ("cache_config", "cache_lease", "cron_sync", "remote_cache_init", "safe_bestrefs")
+COMMANDS = (
+    "affected_datasets",
+    "cache_config",
+    "cache_lease",
+    "cron_sync",
+    "remote_cache_init",
+    "safe_bestrefs",
+)
 MISSING = "What is not here yet"
 OF_SNAKEMAKE = {"--forceall", "--list-rules", "--rerun-triggers"}
 KEYWORDS = {"CRDS_CTX", "CRDS_VER"}  # of FITS headers, not variables
@@ -213,7 +220,7 @@ def test_each_target_of_the_readme_is_a_rule() -> None:
     )
     targets = re.findall(r"^\| `(\w+)`", section("snakemake by hand"), re.MULTILINE)
 
-    assert targets == ["all", "init", "estimate", "check", "repair", "verify", "bestrefs"]
+    assert targets == ["all", "init", "estimate", "check", "repair", "verify", "bestrefs", "affected"]
     assert set(targets) <= set(rules)
 
 
@@ -261,7 +268,7 @@ class Shell:
 
     def real(self, text: str) -> str:
         text = text.replace("/opt/crdscache", str(ROOT)).replace("/data/crds", str(self.home))
-        for name in ("visit12", "cdbs"):
+        for name in ("visit12", "cdbs", "out"):
             text = text.replace(f"/data/{name}", f"{self.home}/{name}")
         return text.replace("https://hst-crds.stsci.edu", self.url)
 
@@ -291,7 +298,8 @@ def test_what_the_readme_shows_works_from_the_set_up_to_the_crontab(shell: Shell
     by_hand = shell.run(block("by hand"))
 
     assert (set_up.status, set_up.err) == (0, "")
-    assert nightly == [Done(0, "", "")] * len(jobs)
+    first = f"hst: first run: changes of the default context are followed from {FORMER} on\n"
+    assert [done for done in nightly if done != Done(0, "", "")] == [Done(0, first, "")]
     (estimate,) = shell.home.glob("all-*.json")
     assert json.loads(estimate.read_text())["failures"] == []
     assert by_hand.status == 0, by_hand.err
@@ -327,7 +335,7 @@ def test_what_the_readme_shows_of_best_references_works_without_a_server(current
 
 def explained() -> tuple[str, str]:
     """Find the command that explains a choice, and what it prints."""
-    (text,) = blocks(README, "text")
+    text, _ = blocks(README, "text")
     (command,) = re.findall(r"^Why this reference\? `(.+)`:$", README, re.MULTILINE)
     return f"/opt/crdscache/bin/{command}", text
 
@@ -349,6 +357,29 @@ def test_what_the_readme_shows_of_taking_over_works(shell: Shell, demo_root: Pat
     assert done.status == 0, done.err
     assert [line.split(": ")[1] for line in failed] == [flipped.name]
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tree.iterdir()} == before
+
+
+def test_what_the_readme_shows_of_affected_data_sets_works(shell: Shell, demo_root: Path) -> None:
+    """The default is the former context; the oldest but one knows less."""
+    shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
+    (shell.home / "visit12" / "notes.txt").write_text("none of it\n")
+
+    done = shell.run(block("affected"), CRDS_OBSERVATORY="hst")
+
+    assert done.status == 0, done.err
+    told = [line for line in done.out.splitlines() if ": OK, " in line]
+    assert [line.partition(": OK")[0] for line in told] == [f"hst: hst_0004.pmap --> {FORMER}"]
+    products = (shell.home / "out" / "ids.txt").read_text().split()
+    assert f" {len(products)} products affected" in told[0]
+    assert products
+
+
+def test_the_settings_of_mail_in_the_readme_are_right() -> None:
+    _, text = blocks(README, "text")
+
+    jsonschema.validate(
+        yaml.safe_load(text), yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
+    )
 
 
 def test_what_the_readme_shows_of_a_laptop_works(shell: Shell) -> None:

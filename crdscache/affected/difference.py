@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from crdscache.affected import since
+from crdscache.bestrefs import elements
 from crdscache.bestrefs.answers import NoFile
 from crdscache.bestrefs.choose import Chooser, Instrument, Load
-from crdscache.bestrefs.matching import Match
+from crdscache.bestrefs.conditioning import NOT_APPLICABLE
+from crdscache.bestrefs.matching import Column, Match
 from crdscache.bestrefs.rmaps import Rmap
+from crdscache.bestrefs.selectors import UseAfter
 from crdscache.contexts import changes, mapping, times
 from crdscache.contexts.mapping import Key, Node, SelectorClass, Table, Value
 
@@ -168,22 +171,33 @@ def _counts(old: Leaves, new: Leaves, *, is_header_changed: bool) -> Counts:
 
 
 def _since(old: Rmap, new: Rmap, before: Leaves, after: Leaves) -> str | None:
-    """Find the earliest start that changed, where answers depend on time by the starts of rows alone.
-
-    A row that is added can make a value known that was refused. For earlier data sets that changes nothing:
-    the look-up fails all the same.
-    """
-    if old.levels != new.levels or not (_is_by_starts(old) and _is_by_starts(new)):
+    """Find the earliest start that changed, where answers depend on time by the starts of rows alone."""
+    one, other = _by_starts(old), _by_starts(new)
+    if one is None or other is None or old.levels != new.levels:
         return None
     starts = [str(path[-1]) for path in {**before, **after} if before.get(path) != after.get(path)]
     is_ordered = all(times.parse(start[:_DAY]) for start in starts)  # as text, day by day
-    return min(starts) if starts and is_ordered else None
+    is_alike = all(map(_refuse_alike, one.columns, other.columns))
+    return min(starts) if starts and is_ordered and is_alike else None
 
 
-def _is_by_starts(rmap: Rmap) -> bool:
-    match = rmap.selector
-    is_plain = bool(rmap.time_parkeys) and not rmap.has_hooks and rmap.classes == _STARTS_ONLY
-    return is_plain and isinstance(match, Match) and match.may_merge
+def _by_starts(rmap: Rmap) -> Match | None:
+    """Give the rows of rules by which the day of a data set matters through starts alone."""
+    match, is_by_day = rmap.selector, rmap.time_parkeys[:1] in [(name,) for name in since.DATES]
+    if not is_by_day or rmap.has_hooks or rmap.classes != _STARTS_ONLY or not isinstance(match, Match):
+        return None
+    return match if match.may_merge and all(isinstance(row, UseAfter) for row in match.children) else None
+
+
+def _refuse_alike(one: Column, other: Column) -> bool:
+    """Tell whether a value that only one side knows fits just rows that the other does not have.
+
+    Else a row that is late makes it known, and with that an earlier row, which fits it too, is found.
+    """
+    if one.known == other.known or (NOT_APPLICABLE in one.known and NOT_APPLICABLE in other.known):
+        return True
+    has_values = bool(one.known and other.known)
+    return has_values and all(map(elements.is_literal, (*one.known, *other.known)))
 
 
 def _name(rules: Rules) -> str:

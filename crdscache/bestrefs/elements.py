@@ -58,6 +58,11 @@ def pieces(element: str) -> list[str]:
     return [element] if is_esoteric(element) else element.split("|")
 
 
+def is_literal(piece: str) -> bool:
+    """Tell whether nothing but itself, and what stands for anything, fits a piece."""
+    return piece != NOT_APPLICABLE and piece[:1] not in {"<", ">"} and not _WILD.search(piece)
+
+
 def judge(element: str, depth: int = 0) -> Judge:
     """Make the test that an element is; it gives FITS, DOES_NOT_MATTER or DIFFERS for a value.
 

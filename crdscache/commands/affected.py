@@ -184,13 +184,13 @@ class AffectedRun:
             raise CacheError(end.message)
         summary = results.load_summary(place / "summary.json")
         if self._options.server_list:
-            summary = self._with_server_list(place, summary)
+            self._compare_with_server(place, summary)
         self._note(report, place, summary)
         for delivery in receipt.deliveries:
             self._tell_delivery(delivery)
         return summary.disposition is not results.Disposition.FAILED
 
-    def _with_server_list(self, place: Path, summary: "Summary") -> "Summary":
+    def _compare_with_server(self, place: Path, summary: "Summary") -> None:
         from crdscache.affected import serverlist
         from crdscache.server.rpc import RpcClient
 
@@ -199,7 +199,6 @@ class AffectedRun:
         self._told.news.append(told)
         if problem is not None:
             self._told.failures.append(problem)
-        return summary
 
     def _note(self, report: Report, place: Path, summary: "Summary") -> None:
         from crdscache.affected import results
