@@ -359,7 +359,7 @@ def test_what_the_readme_shows_of_taking_over_works(shell: Shell, demo_root: Pat
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tree.iterdir()} == before
 
 
-def test_what_the_readme_shows_of_affected_data_sets_works(shell: Shell, demo_root: Path) -> None:
+def test_what_the_readme_shows_of_affected_data_sets_works(shell: Shell) -> None:
     """The default is the former context; the oldest but one knows less."""
     shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
     (shell.home / "visit12" / "notes.txt").write_text("none of it\n")
