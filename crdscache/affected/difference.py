@@ -196,8 +196,7 @@ def _refuse_alike(one: Column, other: Column) -> bool:
     """
     if one.known == other.known or (NOT_APPLICABLE in one.known and NOT_APPLICABLE in other.known):
         return True
-    has_values = bool(one.known and other.known)
-    return has_values and all(map(elements.is_literal, (*one.known, *other.known)))
+    return all(map(elements.is_literal, (*one.known, *other.known)))
 
 
 def _name(rules: Rules) -> str:

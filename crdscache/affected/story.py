@@ -74,7 +74,12 @@ def _table(values: object) -> Iterator[str]:
 
 
 def _line(level: str, text: str) -> str:
-    return f"CRDS - {level} -  {text}"
+    return f"CRDS - {level} -  {_in_one_line(text)}"
+
+
+def _in_one_line(text: str) -> str:
+    # Reasons quote databases and servers.
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def _id(name: str) -> str:
@@ -84,7 +89,7 @@ def _id(name: str) -> str:
 
 def body(summary: Summary) -> str:
     """Give the text of the mail."""
-    return "\n".join(_body(summary)) + "\n"
+    return "\n".join(map(_in_one_line, _body(summary))) + "\n"
 
 
 def _body(summary: Summary) -> Iterator[str]:

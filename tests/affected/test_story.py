@@ -82,3 +82,14 @@ def test_a_failure_and_a_digest_say_so() -> None:
         "2 changes of the default context.\nA data set is in the list if any of them affects it.\n"
     )
     assert "  No rules changed that data sets depend on." in story.body(digest).splitlines()
+
+
+def test_E05_what_a_database_says_breaks_no_line() -> None:
+    tally = Tally("acs", unread="gone\r\nBcc: x\x1b[31m", broken="a\u2028b")
+    summary = Summary("hst", "ops", "", 0, (Step("a", "b", "2026-01-01", "why\n.", (tally,)),))
+
+    lines = [*story.log(summary, [], []), *story.body(summary).split("\n")]
+
+    assert all(line.isprintable() for line in lines)
+    assert "CRDS - ERROR -  acs: not looked at: gone  Bcc: x [31m" in lines
+    assert "    NOT LOOKED AT: gone  Bcc: x [31m" in lines

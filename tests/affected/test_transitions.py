@@ -4,6 +4,7 @@ import pytest
 
 from crdscache.affected import transitions
 from crdscache.affected.transitions import Mark, Point, Transition
+from crdscache.cache import commit, layout, tables
 from crdscache.contexts import serverinfo
 from crdscache.errors import CacheError
 
@@ -87,3 +88,42 @@ def test_the_mark_is_kept_and_a_damaged_one_is_not_passed_over(tmp_path: Path) -
     assert mark == Mark(2, points(1, 2)[1])
     with pytest.raises(CacheError, match="no readable mark"):
         transitions.load(tmp_path)
+
+
+def test_the_history_of_a_cache_is_what_commits_wrote_down(tmp_path: Path) -> None:
+    cache = layout.default_layout(tmp_path, "hst")
+    none = transitions.of_cache(cache)
+    rows = [
+        ("2020-01-01 00:00:00", "", CONTEXTS[1], "found"),
+        ("2020-01-02 00:00:00", *CONTEXTS[1:3], "server"),
+    ]
+    cache.state.mkdir(parents=True)
+    for row in rows:
+        tables.append(cache.state / "switches.tsv", "switches", commit.SWITCHES, row)
+
+    found = transitions.of_cache(cache)
+
+    assert none == []
+    assert found == [Point(when, after, why) for when, _, after, why in rows]
+    assert transitions.since(transitions.mark_at(found[:1]), found) == [
+        Transition(CONTEXTS[1], CONTEXTS[2], "2020-01-02 00:00:00", "server")
+    ]
+
+
+def test_a_history_whose_reasons_were_written_anew_repeats_nothing() -> None:
+    history = points(1, 2, 3)
+    anew = [Point(point.when, point.context, "corrected") for point in points(1, 2, 3, 4)]
+
+    found = transitions.since(transitions.mark_at(history), anew)
+
+    assert [(each.old, each.new) for each in found] == [(CONTEXTS[3], CONTEXTS[4])]
+
+
+def test_a_switch_back_within_one_second_is_told_in_order_of_the_server() -> None:
+    """It lists the newest first; both have the same start."""
+    raw = [[f"2020-01-0{day} 00:00:00", CONTEXTS[number], "why"] for day, number in ((2, 1), (2, 2), (1, 1))]
+    history = transitions.of_server(serverinfo.parse_history(raw))
+
+    found = transitions.since(transitions.mark_at(history[:1]), history)
+
+    assert [(each.old, each.new) for each in found] == [tuple(CONTEXTS[1:3]), tuple(CONTEXTS[2:0:-1])]

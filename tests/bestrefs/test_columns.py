@@ -130,3 +130,35 @@ def test_a_type_without_rules_needs_no_look_at_the_data_sets(demo_root: Path) ->
     unknown = Failure(Cause.UNKNOWN_TYPE, "Unknown reference type 'zzz'")
     assert {reftype: answers.each() for reftype, answers in asked.items()} == {"zzz": [unknown] * 3}
     assert NoFile.OMITTED not in {answer for answers in asked.values() for answer in answers.distinct}
+
+
+def test_a_part_of_a_table_has_the_values_of_the_whole() -> None:
+    raw = {"META.A": ["x", "y", "x"], "B": [1, 2, 3], "DATE-OBS": ["2001-01-01", "2002-01-01", "soon"]}
+    table = columns.Table.of_values(raw, 3)
+
+    some = table.take(np.array([2, 0]))
+
+    assert [some.values(number) for number in range(2)] == [
+        {"META.A": "X", "META_A": "X", "B": "3.0", "DATE-OBS": "SOON"},
+        {"META.A": "X", "META_A": "X", "B": "1.0", "DATE-OBS": "2001-01-01"},
+    ]
+    assert some.times(("DATE-OBS",)).codes.tolist() == [1, 0]
+    assert set(table.only(["B", "NONE"]).columns) == {"B"}
+    assert table.only(["B"]).cases(["B"])[0].tolist() == [0, 1, 2]
+
+
+def test_what_is_known_of_times_is_read_once_for_all_parts() -> None:
+    table = columns.Table.of_values({"DATE-OBS": ["2001-01-01"], "B": [1]}, 1)
+
+    read = table.only(["DATE-OBS"]).times(("DATE-OBS",))
+
+    assert table.times(("DATE-OBS",)) is read
+
+
+def test_joined_tables_name_each_value_once() -> None:
+    parts = [columns.Table.of_values({"A": values}, len(values)) for values in (["x", "y"], ["z", "y"], [])]
+
+    joined = columns.Table.joined(parts)
+
+    assert (joined.n_datasets, joined.columns["A"].values) == (4, ("X", "Y", "Z"))
+    assert joined.columns["A"].codes.tolist() == [0, 1, 2, 1]

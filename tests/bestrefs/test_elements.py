@@ -9,6 +9,7 @@ from crdscache.bestrefs.elements import (
     FITS,
     ElementError,
     is_esoteric,
+    is_literal,
     judge,
     normal,
     pieces,
@@ -169,3 +170,23 @@ def test_any_element_judges_any_value_or_is_refused(element: str, value: str) ->
         return
 
     assert verdict in {FITS, DOES_NOT_MATTER, DIFFERS}
+
+
+@given(
+    st.text(alphabet="AB12.*?[]<>", max_size=5).map(condition),
+    st.text(alphabet="AB12.", max_size=3).map(condition),
+)
+@example("A?", "AB")
+@example(">1", "2.0")
+@example("B", "A")
+def test_nothing_but_itself_fits_a_literal(element: str, value: str) -> None:
+    if not is_literal(element) or value in {"*", "N/A"}:
+        return
+
+    assert judge(f"{element}|ZZ")(value) == (FITS if value == element else DIFFERS)
+    assert judge(element)(value) == (FITS if value == element else DIFFERS)
+
+
+@pytest.mark.parametrize("piece", ["N/A", "*", "A*", "A?", "[AB]", ">5", "<=5"])
+def test_what_fits_more_than_itself_is_no_literal(piece: str) -> None:
+    assert not is_literal(piece)

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from crdscache.bestrefs.choose import Chooser
-from crdscache.bestrefs.explain import Element, Explanation, Row, explain
+from crdscache.bestrefs.explain import Element, Explanation, Row, Walk, explain, in_use
+from crdscache.bestrefs.matching import Match
 from tests.bestrefs import rules
 
 PMAP = rules.read("{'COS': 'hst_cos_0001.imap'}", ("INSTRUME",), name="hst_0001.pmap")
@@ -129,3 +130,16 @@ def test_it_is_readable_in_a_terminal_and_as_data() -> None:
     assert json.loads(json.dumps(found.to_json()))["decided_by"][0]["elements"][0] == {
         "parkey": "A", "rule": "1.0", "value": "1.0", "verdict": "fits"
     }  # fmt: skip
+
+
+def test_a_row_that_decided_is_found_by_its_rule() -> None:
+    rmap = rules.rmap("Match({('X|1',): UseAfter({'2000-01-01 00:00:00': 'a.fits'})})", (("A",), rules.DATE))
+    walk = Walk(rmap)
+
+    walk.walk({"A": "X", "DATE-OBS": "2010-01-01", "TIME-OBS": "00:00:00"})
+
+    [decided] = walk.decided_by
+    assert isinstance(rmap.selector, Match)
+    assert decided.rule == ("1.0|X",)
+    assert rmap.selector.child_at(decided.rule) is rmap.selector.children[0]
+    assert decided.leads_to == in_use("a.fits", "2000-01-01 00:00:00")

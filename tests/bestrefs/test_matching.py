@@ -258,3 +258,11 @@ def test_the_starts_of_all_candidates_are_told(values: dict[str, str], expected:
     assert isinstance(merged, Match)
 
     assert merged.starts(values) == expected | {"1990-01-01 00:00:00"}
+
+
+def test_what_a_row_leads_to_is_found_by_its_key() -> None:
+    match = Match(["A"], {("Y",): "y.fits", ("X",): "x.fits", ("X|Y",): "xy.fits"}, {}, may_merge=True)
+
+    assert [match.child_at((key,)) for key in ("X", "Y", "X|Y", "Z", "A")] == [
+        "x.fits", "y.fits", "xy.fits", None, None
+    ]  # fmt: skip

@@ -146,3 +146,15 @@ def test_failure_while_writing_leaves_the_former_table(tmp_path: Path) -> None:
 
     assert list(tables.read(tmp_path / "x.tsv", "list", COLUMNS)) == [["1", "a"]]
     assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]
+
+
+def test_rows_that_are_put_bit_by_bit_appear_as_one_table(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "x.tsv"
+
+    with tables.writing(path, "list", COLUMNS) as put:
+        put([("1", "a"), ("2", "b\nc")])
+        is_there = path.exists()
+        put(iter([("3", "d")]))
+
+    assert not is_there
+    assert list(tables.read(path, "list", COLUMNS)) == [["1", "a"], ["2", "b c"], ["3", "d"]]

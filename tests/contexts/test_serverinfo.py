@@ -9,7 +9,7 @@ import pytest
 
 from crdscache.contexts import names, serverinfo
 from crdscache.contexts.records import Problem
-from crdscache.contexts.serverinfo import Era, ServerInfo, parse_server_info, unwrap
+from crdscache.contexts.serverinfo import Era, ServerInfo, parse_history, parse_server_info, unwrap
 from crdscache.errors import NotACacheError, ServerError
 
 START = datetime(2020, 1, 2, tzinfo=UTC)
@@ -212,6 +212,13 @@ def test_S22_reasons_in_the_history_are_made_printable_and_cut() -> None:
         Era(START, "hst_0001.pmap", "a Subject: b[31m"),
         Era(START, "hst_0002.pmap", "x" * 1000),
     )
+
+
+def test_rows_of_a_history_that_are_no_eras_are_left_out() -> None:
+    rows = [["2020-01-02", "hst_0002.pmap", "a\x1b\nb"], ["2020-01-01", "../x.pmap", "c"], ["once"], 7]
+
+    assert parse_history(rows) == (Era(START, "hst_0002.pmap", "a b"),)
+    assert parse_history(None) == ()
 
 
 @pytest.mark.parametrize(

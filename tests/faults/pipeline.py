@@ -17,15 +17,29 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+from crdscache.affected import gather, instrument, mailing  # noqa: F401
 from crdscache.cache import publish
 from crdscache.cache.layout import Layout
-from crdscache.commands import cron_sync, preview, remote_cache_init, writer  # noqa: F401 -- imported before the fork
-from crdscache.workflow import joblog, launch, live, runs  # noqa: F401
+from crdscache.commands import (  # noqa: F401 -- imported before the fork  # noqa: F401
+    affected,
+    affected_datasets,
+    cron_sync,
+    preview,
+    reader,
+    remote_cache_init,
+    writer,
+)
+from crdscache.workflow import affecting, joblog, launch, live, runs  # noqa: F401
 from crdscache.workflow.launch import End, Start
 from crdscache.workflow.settings import CHECKOUT
 
-_COMMANDS = {"cron_sync": cron_sync.main, "remote_cache_init": remote_cache_init.main}
+_COMMANDS = {
+    "affected_datasets": affected_datasets.main,
+    "cron_sync": cron_sync.main,
+    "remote_cache_init": remote_cache_init.main,
+}
 
 # As rules/ has them: for each step its inputs and outputs, named. A list is of all shards, `{shard}` of one.
 _ANSWER = {"info": "server_info.json", "contexts": "contexts.json", "catalogue": "catalogue.tsv"}
@@ -79,7 +93,7 @@ def run_scripts(start: Start, cache: Layout, _lock: int, log: Path, _tell: objec
     """Do what `launch.run` has snakemake do; the first job that fails is the last."""
     words = io.StringIO()
     with redirect_stderr(words):
-        status = _all_jobs(start, cache.state)
+        status = _affected_jobs(start) if start.target == "affected" else _all_jobs(start, cache.state)
     told = words.getvalue().splitlines()
     with log.open("a", encoding="utf-8") as stream:
         stream.writelines(f"{line}\n" for line in told)
@@ -98,6 +112,60 @@ def _all_jobs(start: Start, state: Path) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+class _Named(list[str]):
+    """The files of a job, by number and by name."""
+
+    def __init__(self, **files: str | list[str]) -> None:
+        super().__init__(each for each in files.values() if isinstance(each, str))
+        self.__dict__.update(files)
+
+    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 (as Snakemake has it)
+        return self.__dict__[key] if isinstance(key, str) else super().__getitem__(key)
+
+
+def _affected_jobs(start: Start) -> int:
+    """Do what the readers' workflow does for one report; absolute paths, as above."""
+    report = affecting.of_config(start.values)
+    assert report is not None
+    assert start.directory is not None
+    os.chdir(start.directory)
+    place = start.directory / "affected" / report.name
+    parts: dict[str, list[str]] = {"tallies": [], "affected": [], "undetermined": [], "failed": []}
+    endings = {"affected": "tsv", "undetermined": "undetermined.tsv", "failed": "failed.tsv", "tally": "json"}
+    try:
+        for step, name in [(each, name) for each in report.steps for name in each.instruments]:
+            stem = start.directory / "affected" / step.name / name
+            made = {kind: f"{stem}.{ending}" for kind, ending in endings.items()}
+            wildcards, params = SimpleNamespace(instrument=name), SimpleNamespace(step=step)
+            _affected_job("affected_instrument", start, {}, made, wildcards=wildcards, params=params)
+            for kind in ("affected", "undetermined", "failed"):
+                parts[kind].append(made[kind])
+            parts["tallies"].append(f"affected/{step.name}/{name}.json")
+        _affected_job("affected_ids", start, parts, {"ids": f"{place}/ids.txt"})
+        mail = {"mail": f"{place}/mail.eml", "receipt": f"{place}/mail.json"}
+        _affected_job("affected_mail", start, {"summary": f"{place}/summary.json"}, mail)
+        _affected_job("affected", start, {"receipt": [f"{place}/mail.json"]}, {})
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def _affected_job(
+    name: str, start: Start, inputs: Mapping[str, Any], outputs: Mapping[str, Any], **more: object
+) -> None:
+    for path in map(Path, outputs.values()):
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    known = SimpleNamespace(
+        config=dict(start.values),
+        log=[f"{start.directory}/logs/{name}.log"],
+        input=_Named(**inputs),
+        output=_Named(**outputs),
+        **more,
+    )
+    runpy.run_path(str(CHECKOUT / "scripts" / f"{name}.py"), init_globals={"snakemake": known})
 
 
 def _filled(files: Files, state: Path, shard: int, n_shards: int) -> Files:

@@ -78,6 +78,19 @@ def test_the_catalogue_is_asked_for_where_server_info_has_none(server: Server, c
     assert serverinfo.unwrap(info.raw["download_metadata"]) == whole
 
 
+def test_the_history_is_checked(client: RpcClient) -> None:
+    [era] = client.history("hst")
+
+    assert (era.context, era.reason) == ("hst_0001.pmap", "moved by hand")
+
+
+def test_S04_a_history_that_is_no_list_is_refused(server: Server, client: RpcClient) -> None:
+    server.override("get_context_history", lambda _: {"hst_0001.pmap": 1})
+
+    with pytest.raises(ServerError, match="key 'context_history' is"):
+        client.history("hst")
+
+
 def test_N30_the_server_of_another_observatory_is_refused(client: RpcClient) -> None:
     with pytest.raises(NotACacheError, match="for hst, this cache for jwst"):
         client.server_info("jwst")
