@@ -74,15 +74,16 @@ def timed(
 
 
 @contextmanager
-def sample() -> Iterator[Path]:
-    """Make a directory that holds the sample cache of hst as `data`: rules and catalogue, no references."""
+def sample(*, everything: bool = False) -> Iterator[Path]:
+    """Make a directory that holds the sample cache of hst, or of all, as `data`: rules and catalogue."""
     unpack = CHECKOUT.parent / "shared" / "data" / "unpack.sh"
     if not unpack.exists() or not CLIENT.exists():
         sys.exit(
             "needed: the sample caches beside the checkout (../shared/data), and the client (make client)"
         )
     with tempfile.TemporaryDirectory(prefix="crdscache-bench-") as place:
-        subprocess.run([unpack, Path(place) / "data", "hst"], check=True, stdout=subprocess.DEVNULL)
+        which = [] if everything else ["hst"]
+        subprocess.run([unpack, Path(place) / "data", *which], check=True, stdout=subprocess.DEVNULL)
         yield Path(place)
 
 
