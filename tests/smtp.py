@@ -26,6 +26,7 @@ class Sink:
         default_factory=list
     )  # sender, recipients, content
     refuses: Mapping[str, str] = field(default_factory=dict)  # by recipient, the reply
+    replies: Mapping[str, str] = field(default_factory=dict)  # by command, MAIL or QUIT
     logins: list[str] = field(default_factory=list)
 
     def route(self, **changes: object) -> MailRoute:
@@ -41,6 +42,18 @@ class Sink:
             "tries": 1,
         }
         return MailRoute(**{**usual, **changes})  # type: ignore[arg-type]
+
+    async def handle_MAIL(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Take a sender, or refuse all of them."""
+        if "MAIL" not in self.replies:
+            envelope.mail_from = address
+        return self.replies.get("MAIL", "250 OK")
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:
+        """Say farewell."""
+        return self.replies.get("QUIT", "221 Bye")
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]

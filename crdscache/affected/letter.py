@@ -5,6 +5,7 @@ Source: docs/protocol.md, "Affected data sets".
 
 import gzip
 import hashlib
+import quopri
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,18 +13,20 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
+from typing import TextIO
 
 from crdscache.affected.results import Disposition
 from crdscache.contexts import times
 
 _RULE = "-" * 110
 _ENDS = 200  # lines of the log that are told from its begin, and from its end
-_MOST_CHARACTERS = 900  # of a line of the log: a line on the wire has 998 octets at most
+_MOST_CHARACTERS = (900, 300, 100)  # of a line; fewer where a log would take more than half of a mail
+_PIECE_CHARACTERS = 10**6  # of what is left out of a line: so much of it is in memory at once
 _BASE64 = 4 / 3 * 78 / 76  # octets on the wire for one of the list
-_QUOTED = 3.2  # the most for one of the log
-_REST_BYTES = 20_000  # what is left for all else
+_LIST_HEAD_BYTES = 1000  # the most for the headers of an attached list
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +70,20 @@ def compose(letter: Letter, sender: str, recipients: Sequence[str], limits: Limi
 
     A comparison that failed has no list. The log is in the first one only.
     """
-    log = "".join(f"{line}\n" for line in framed(letter))
-    lists = [] if letter.disposition is Disposition.FAILED else _lists(letter, limits, len(log.encode()))
-    body, n_mails = letter.body, max(len(lists), 1)
+    log = _log(letter, limits)
+    body = "".join(f"{_printable(line)}\n" for line in _lines(StringIO(letter.body), _MOST_CHARACTERS[0]))
+    bare = _mail(letter, sender, recipients, " (part 999 of 999)")
+    _fill(bare, body, log)
+    room_bytes = limits.max_bytes - len(bytes(bare)) - _LIST_HEAD_BYTES
+    lists = [] if letter.disposition is Disposition.FAILED else _lists(letter, limits, room_bytes)
+    n_mails = max(len(lists), 1)
     if letter.disposition is not Disposition.FAILED and not lists:
         body += f"\nThe list is too long for a mail. It is {letter.ids}, SHA-256 {_sha256(letter.ids)}.\n"
     mails = []
     for number in range(1, n_mails + 1):
         part = "" if n_mails == 1 else f" (part {number} of {n_mails})"
         mail = _mail(letter, sender, recipients, part)
-        mail.set_content(body if number == 1 else f"{letter.subject}{part}\n", cte="quoted-printable")
-        if number == 1:
-            mail.add_attachment(log, filename="bestrefs.log", cte="quoted-printable")
+        _fill(mail, *((body, log) if number == 1 else (f"{letter.subject}{part}\n", None)))
         if lists:
             name = f"affected_ids{'' if n_mails == 1 else f'_{number}_of_{n_mails}'}.txt.gz"
             mail.add_attachment(lists[number - 1], "application", "gzip", filename=name)
@@ -100,10 +105,24 @@ def _mail(letter: Letter, sender: str, recipients: Sequence[str], part: str) -> 
     return mail
 
 
-def _lists(letter: Letter, limits: Limits, log_bytes: int) -> list[bytes]:
+def _fill(mail: EmailMessage, body: str, log: str | None) -> None:
+    mail.set_content(body, cte="quoted-printable")
+    if log is not None:
+        mail.add_attachment(log, filename="bestrefs.log", cte="quoted-printable")
+
+
+def _log(letter: Letter, limits: Limits) -> str:
+    for most in _MOST_CHARACTERS:
+        log = "".join(f"{line}\n" for line in framed(letter, most))
+        if len(quopri.encodestring(log.encode())) <= limits.max_bytes / 2:
+            break
+    return log
+
+
+def _lists(letter: Letter, limits: Limits, room_bytes: int) -> list[bytes]:
     """Compress the list, cut into as many parts as it takes; none at all where it would have to be cut."""
     lines = letter.ids.read_bytes().splitlines(keepends=True)
-    most = max(limits.max_bytes - _REST_BYTES - _QUOTED * log_bytes, limits.max_bytes / 10) / _BASE64
+    most = max(room_bytes, limits.max_bytes / 10) / _BASE64
     n_parts = 1
     while True:
         bounds = [len(lines) * number // n_parts for number in range(n_parts + 1)]
@@ -115,10 +134,16 @@ def _lists(letter: Letter, limits: Limits, log_bytes: int) -> list[bytes]:
         n_parts += 1
 
 
-def framed(letter: Letter) -> Iterator[str]:
-    """Give the log between its title and its subject; of a long one begin and end."""
+def framed(letter: Letter, most: int = _MOST_CHARACTERS[0]) -> Iterator[str]:
+    """Give the log between its title and its subject; of a long one begin and end.
+
+    Parameters
+    ----------
+    most
+        Characters of a line; what is left out of it is counted.
+    """
     with letter.log.open(encoding="utf-8", errors="replace") as stream:
-        log = list(_ends(map(_printable, stream)))
+        log = [_printable(line) for line in _ends(_lines(stream, most))]
     yield from (_RULE, letter.title, _RULE, *log, _RULE, letter.subject, _RULE)
 
 
@@ -135,11 +160,19 @@ def _ends(lines: Iterable[str]) -> Iterator[str]:
     yield from last
 
 
+def _lines(stream: TextIO, most: int) -> Iterator[str]:
+    while piece := stream.readline(most + 1):
+        begin = piece.rstrip("\n")
+        n_characters = len(begin)
+        while piece and not piece.endswith("\n"):
+            piece = stream.readline(_PIECE_CHARACTERS)
+            n_characters += len(piece.rstrip("\n"))
+        n_more = n_characters - len(begin[:most])
+        yield begin[:most] + (f" ... ({n_more} characters more)" if n_more else "")
+
+
 def _printable(line: str) -> str:
-    text = line.rstrip("\n")
-    cut = text[:_MOST_CHARACTERS]
-    more = f" ... ({len(text) - len(cut)} characters more)" if len(text) > len(cut) else ""
-    return "".join(c if c.isprintable() else " " for c in cut) + more
+    return "".join(c if c.isprintable() else " " for c in line)
 
 
 def _one_line(text: str) -> str:

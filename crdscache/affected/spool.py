@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crdscache.cache import publish, tables
 from crdscache.contexts import times
-from crdscache.errors import CacheError
+from crdscache.errors import CacheError, SettingsError, UnreachableError
 
 logger = logging.getLogger(__name__)
 
@@ -72,20 +72,30 @@ class Spool:
         self._save(_Entry(key, sender, left))
 
     def deliver(self, send: Send) -> Iterator[Delivery]:
-        """Try to send all that waits."""
+        """Try to send all that waits; what stops every mail is found out once."""
+        no_way = ""  # a silent server would take its time-out each time, a wrong password a failed login
         for key in self.pending():
             entry, message = self._load(key)
-            if entry is not None:
-                yield self._deliver(entry, message, send)
+            if entry is None:
+                yield Delivery(key, refused={"its entry": "it is damaged, and kept aside"})
+                continue
+            left = self._left(key, entry.recipients)  # a kill can have come between record and removal
+            reason, refusals = no_way, dict[str, tuple[str, bool]]()
+            if left and not reason:
+                try:
+                    refusals = dict(send(entry.sender, left, message))
+                except (SettingsError, UnreachableError) as error:
+                    reason = no_way = str(error)
+                except CacheError as error:
+                    reason = str(error)
+            if left and reason:
+                yield Delivery(key, waiting=left, reason=reason)
             else:
-                yield Delivery(key, reason="it is damaged, and kept aside", waiting=("nobody",))
+                yield self._record(entry, left, refusals)
 
-    def _deliver(self, entry: _Entry, message: bytes, send: Send) -> Delivery:
-        left = self._left(entry.key, entry.recipients)  # a kill can have come between record and removal
-        try:
-            refusals = send(entry.sender, left, message) if left else {}
-        except CacheError as error:
-            return Delivery(entry.key, waiting=left, reason=str(error))
+    def _record(
+        self, entry: _Entry, left: Sequence[str], refusals: Mapping[str, tuple[str, bool]]
+    ) -> Delivery:
         sent = tuple(recipient for recipient in left if recipient not in refusals)
         refused = {recipient: reason for recipient, (reason, is_final) in refusals.items() if is_final}
         waiting = tuple(recipient for recipient in refusals if recipient not in refused)
@@ -114,7 +124,7 @@ class Spool:
             data = json.loads(card.read_text(encoding="utf-8"))
             entry = _Entry(key, str(data["sender"]), tuple(map(str, data["recipients"])))
             return entry, self._message(key).read_bytes()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             logger.error("mail damaged key=%s reason=%s", key, error)
             card.replace(card.with_suffix(".bad"))
             return None, b""

@@ -1,6 +1,7 @@
 import email
 import gzip
 import hashlib
+import tracemalloc
 from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import default
@@ -135,6 +136,37 @@ def test_E05_lines_of_any_length_and_content_arrive(told: Letter) -> None:
     assert long == "x" * 900 + " ... (999100 characters more)"
     assert (dot, red, last) == (".", " [31mred ", "From here")
     assert set(bad) == {"\N{REPLACEMENT CHARACTER}"}
+
+
+def test_E05_a_log_of_one_endless_line_is_not_in_memory_as_a_whole(told: Letter) -> None:
+    told.log.write_text("x" * 50 * MB)
+    tracemalloc.start()
+
+    framed = list(letter.framed(told))
+
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert framed[3] == "x" * 900 + f" ... ({50 * MB - 900} characters more)"
+    assert most_bytes < 10 * MB
+
+
+def test_S22_the_body_has_no_control_characters_and_no_endless_lines(told: Letter) -> None:
+    [mail] = compose(replace(told, body=f"\x1b[31mred\r\n\ud800\n{'x' * 10 * MB}\nLast.\n"))
+
+    lines = mail.get_body().get_content().splitlines()  # type: ignore[union-attr]
+    assert lines == [" [31mred ", " ", "x" * 900 + f" ... ({10 * MB - 900} characters more)", "Last."]
+
+
+@pytest.mark.parametrize("letters", ["x", "\N{LATIN SMALL LETTER E WITH ACUTE}", "\N{SNOWFLAKE}"])
+def test_E04_a_wide_log_and_a_long_body_leave_room_for_the_list(told: Letter, letters: str) -> None:
+    ids = [hashlib.sha256(str(number).encode()).hexdigest()[:9] for number in range(60_000)]
+    told.ids.write_text("".join(f"{each}\n" for each in ids))
+    told.log.write_text(f"{letters * 900}\n" * 400)
+
+    mails = compose(replace(told, body="A line of the body.\n" * 3000), max_bytes=800_000)
+
+    lists = [content for mail in mails for name, content in parts(mail).items() if name.endswith(".gz")]
+    assert b"".join(map(gzip.decompress, lists)) == told.ids.read_bytes()
 
 
 def test_E04_814000_ids_fit_into_one_mail(told: Letter) -> None:

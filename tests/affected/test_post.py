@@ -5,7 +5,7 @@ import pytest
 from crdscache.affected import post
 from crdscache.affected.post import Refusal
 from crdscache.contexts.records import MailRoute
-from crdscache.errors import CacheError, SettingsError, UnreachableError
+from crdscache.errors import CacheError, SettingsError, TransferError, UnreachableError
 from tests import smtp
 
 pytestmark = [
@@ -91,6 +91,44 @@ def test_E01_a_server_that_breaks_off_is_unreachable(
 ) -> None:
     with smtp.saying(*lines, silent=silent) as port, pytest.raises(UnreachableError, match=reason):
         send(smtp.Sink(port).route(timeout_s=0.3, tries=2))
+
+
+def test_E01_a_server_that_breaks_off_among_the_recipients_has_the_mail_for_nobody() -> None:
+    with smtp.serving() as sink:
+        sink.refuses = {"b@example.org": "421 too busy"}
+        with pytest.raises(TransferError, match=f"mail server 127.0.0.1:{sink.port}: 421 too busy"):
+            send(sink.route(tries=2), "a@example.org", "b@example.org", "c@example.org")
+
+    assert sink.mails == []
+
+
+def test_E01_a_server_that_breaks_off_after_it_took_a_mail_does_not_get_it_again() -> None:
+    with smtp.serving() as sink:
+        sink.replies = {"QUIT": "421 shutting down"}
+        refused = send(sink.route(tries=3))
+
+    assert (refused, len(sink.mails)) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [("421 too busy", TransferError), ("530 5.7.0 Authentication required", SettingsError)],
+)
+def test_E01_a_sender_that_must_log_in_or_come_again_is_not_refused_for_good(
+    reply: str, error: type[CacheError]
+) -> None:
+    with smtp.serving() as sink:
+        sink.replies = {"MAIL": reply}
+        with pytest.raises(error, match=reply):
+            send(sink.route())
+
+
+def test_a_password_that_cannot_be_sent_is_told_without_it() -> None:
+    with (
+        smtp.serving(login=True) as sink,
+        pytest.raises(SettingsError, match="the password of mail_user has characters that are not ASCII"),
+    ):
+        send(sink.route(user=smtp.USER, password="m\N{LATIN SMALL LETTER U WITH DIAERESIS}de"))
 
 
 def test_E02_of_several_recipients_the_others_get_it() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from crdscache.affected import mailing
 from crdscache.affected.spool import Delivery, Spool
-from crdscache.errors import UnreachableError
+from crdscache.errors import CacheError, SettingsError, TransferError, UnreachableError
 from tests import smtp
 from tests.caches import CHECKOUT
 
@@ -61,6 +62,42 @@ def test_E01_what_cannot_be_sent_waits_for_the_next_run(spool: Spool) -> None:
     assert (waiting, second) == (["k"], [Delivery("k", sent=(A,))])
 
 
+@pytest.mark.parametrize(
+    ("error", "n_tried"), [(UnreachableError, 1), (SettingsError, 1), (TransferError, 3)]
+)
+def test_E01_what_stops_every_mail_is_found_out_once(
+    spool: Spool, error: type[CacheError], n_tried: int
+) -> None:
+    tried = []
+
+    def fail(*mail: object) -> Mapping[str, tuple[str, bool]]:
+        tried.append(mail)
+        raise error("no way")
+
+    for key in "xyz":
+        spool.put(key, SENDER, (A,), MESSAGE)
+
+    found = {each.key: each for each in spool.deliver(fail)}
+
+    assert found == {key: Delivery(key, waiting=(A,), reason="no way") for key in "xyz"}
+    assert (len(tried), sorted(spool.pending())) == (n_tried, ["x", "y", "z"])
+
+
+def test_E01_who_was_not_asked_about_when_the_server_broke_off_gets_it_from_the_next_run(
+    spool: Spool,
+) -> None:
+    everybody = (A, B, "c@example.org")
+    spool.put("k", SENDER, everybody, MESSAGE)
+    with smtp.serving() as sink:
+        sink.refuses = {B: "421 too busy"}
+        [first] = mailing.deliver(spool, sink.route())
+        sink.refuses = {}
+        [second] = mailing.deliver(spool, sink.route())
+
+    assert (first.sent, first.waiting, second) == ((), everybody, Delivery("k", sent=everybody))
+    assert sink.mails == [(SENDER, everybody, MESSAGE)]
+
+
 def test_E02_who_is_refused_for_now_gets_it_later_and_who_is_refused_for_good_does_not(spool: Spool) -> None:
     spool.put("k", SENDER, (A, B, "c@example.org"), MESSAGE)
 
@@ -90,7 +127,7 @@ def test_a_damaged_entry_is_kept_aside_and_the_others_go(spool: Spool, tmp_path:
 
     found = {each.key: each for each in spool.deliver(Office().send)}
 
-    assert found["bad"].reason == "it is damaged, and kept aside"
+    assert found["bad"] == Delivery("bad", refused={"its entry": "it is damaged, and kept aside"})
     assert found["good"] == Delivery("good", sent=(A,))
     assert (tmp_path / "mail" / "bad.bad").exists()
 
