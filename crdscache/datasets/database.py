@@ -192,9 +192,12 @@ class Database:
             raise DatasetError(self.name, str(error.strerror)) from error
         if not is_file:
             raise DatasetError(self.name, "there is no such file")
+        # Not `mode=ro`: who was killed while writing leaves a journal, which is undone before anybody reads.
+        # Where we may not write SQLite opens the file read-only by itself.
         connection = sqlite3.connect(
-            f"{path.as_uri()}?mode=ro", uri=True, timeout=self._patience_s, isolation_level=None
+            f"{path.as_uri()}?mode=rw", uri=True, timeout=self._patience_s, isolation_level=None
         )
+        connection.execute("PRAGMA query_only = ON")
         connection.text_factory = _text_or_bytes
         return connection
 

@@ -193,7 +193,10 @@ def complete_parameters(url: str, instrument: str) -> frozenset[str] | None:
     DatasetError
         The catalogue cannot be read.
     """
-    engine = sa.create_engine(url)
+    address = sa.make_url(url)
+    if address.drivername != "sqlite" or not Path(address.database or "").exists():  # it would be made
+        return None
+    engine = sa.create_engine(address)
     try:
         with engine.connect() as connection:
             inspector = sa.inspect(connection)

@@ -115,7 +115,7 @@ def last(cache: Layout, kind: str = SYNC) -> Record | None:
         data = json.loads((cache.state / kind).read_text(encoding="utf-8"))
         result = data["result"]
         result["failures"] = tuple(Problem(**problem) for problem in result["failures"])
-        result["waits_for"], result["pending"] = tuple(result["waits_for"]), tuple(result["pending"])
+        result |= {key: tuple(result.get(key, ())) for key in ("waits_for", "pending", "news")}
         return Record(**{**data, "run": Run(**data["run"]), "result": Result(**result)})
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -142,7 +142,8 @@ def test_a_reader_settles_its_context_before_the_first_job(
 
     expected = {key: setting.value for key, setting in settings.resolve({}, reader.environ).items()}
     assert values.pop("run_id")
-    assert values == expected | given | {"held_context": context, "batch": batch, "on_terminal": False}
+    of_run = {"held_context": context, "batch": batch, "on_terminal": False, "affected_report": None}
+    assert values == expected | given | of_run
 
 
 def test_a_job_of_a_reader_takes_the_context_that_was_settled() -> None:
