@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from crdscache.affected import transitions
 from crdscache.affected.transitions import Mark, Point, Transition
-from crdscache.cache import lease, locks, publish, rules
+from crdscache.cache import identity, lease, locks, publish, rules, serverconfig
 from crdscache.cache.layout import Layout
 from crdscache.commands.reader import Reader
 from crdscache.commands.telling import Teller
@@ -92,8 +92,11 @@ class AffectedRun:
             return self._end(run, Status.ERR if self._told.failures or self._told.message else Status.OK)
 
     def _lock_file(self) -> Path:
+        cache = self._config.cache
+        if identity.load(cache) is None and not serverconfig.exists(cache.config):
+            raise identity.no_cache(cache)  # a disk that is not mounted must not be written to
         self._directory.mkdir(parents=True, exist_ok=True)
-        state = self._config.cache.state
+        state = cache.state
         return (state if os.access(state, os.W_OK) else self._directory) / affecting.LOCK
 
     def _deliver(self) -> None:

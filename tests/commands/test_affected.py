@@ -301,6 +301,16 @@ def test_P02_killed_at_any_time_the_next_run_goes_on_and_ends_the_same(
     assert followed.run("affected_datasets") == Done(0, "", "")
 
 
+def test_a_root_that_is_no_cache_is_not_written_to(no_cache: Cache) -> None:
+    no_cache.root.mkdir()
+
+    done = no_cache.run("affected_datasets")
+
+    assert (done.status, done.out) == (3, "")
+    assert "affected_datasets: " in done.err
+    assert list(no_cache.root.iterdir()) == []
+
+
 def test_only_one_is_at_work(followed: Cache) -> None:
     switch(followed, FORMER, LATEST)
     process = followed.start("affected_datasets")
