@@ -26,7 +26,7 @@ class Sink:
         default_factory=list
     )  # sender, recipients, content
     refuses: Mapping[str, str] = field(default_factory=dict)  # by recipient, the reply
-    replies: Mapping[str, str] = field(default_factory=dict)  # by command, MAIL or QUIT
+    replies: Mapping[str, str] = field(default_factory=dict)  # by command: MAIL, DATA, QUIT
     logins: list[str] = field(default_factory=list)
 
     def route(self, **changes: object) -> MailRoute:
@@ -65,7 +65,9 @@ class Sink:
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        """Keep a mail."""
+        """Keep a mail, or refuse it."""
+        if "DATA" in self.replies:
+            return self.replies["DATA"]
         assert isinstance(envelope.content, bytes)
         self.mails.append((str(envelope.mail_from), tuple(envelope.rcpt_tos), envelope.content))
         return "250 OK"

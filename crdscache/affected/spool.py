@@ -116,7 +116,8 @@ class Spool:
         path = self._directory / "sent.tsv"
         rows = tables.read(path, "mail", _SENT) if path.exists() else iter(())
         done = {recipient for _, its_key, recipient, _, _ in rows if its_key == key}
-        return tuple(recipient for recipient in recipients if recipient not in done)
+        # smtplib takes one who is named twice, and refused, for some who are not.
+        return tuple(recipient for recipient in dict.fromkeys(recipients) if recipient not in done)
 
     def _load(self, key: str) -> tuple[_Entry | None, bytes]:
         card = self._card(key)

@@ -114,6 +114,21 @@ def test_E03_nothing_begins_another_header(told: Letter) -> None:
         letter.compose(told, SENDER, ("a@example.org\r\nBcc: x@example.org",), Limits(10 * MB, splits=True))
 
 
+def test_E03_ids_that_look_like_headers_stay_in_the_list(told: Letter) -> None:
+    evil = b"j1\r\nBcc: x@example.org\r\n\r\n--=\r\n.\r\nj2\n"
+    told.ids.write_bytes(evil)
+    told.log.write_bytes(evil)
+
+    [mail] = letter.compose(told, SENDER, RECIPIENTS, Limits(10 * MB, splits=True))
+
+    head, _, rest = bytes(mail).partition(b"\r\n\r\n")
+    assert b"Bcc" not in head
+    assert rest.count(b"Bcc: x@example.org") == 1  # as text of the log
+    [read] = compose(told)
+    assert gzip.decompress(parts(read)["affected_ids.txt.gz"]) == evil
+    assert log_of(read)[3:-3] == ["j1", "Bcc: x@example.org", "", "--=", ".", "j2"]
+
+
 @pytest.mark.parametrize(("n_lines", "n_told"), [(0, 0), (400, 400), (401, 401), (100_000, 401)])
 def test_E05_of_a_long_log_begin_and_end_are_told(told: Letter, n_lines: int, n_told: int) -> None:
     told.log.write_text("".join(f"line {number}\n" for number in range(n_lines)))
@@ -186,7 +201,9 @@ def test_E04_a_list_that_is_too_long_comes_in_several_mails(told: Letter) -> Non
     mails = compose(replace(told, n_affected=60_000), max_bytes=200_000)
 
     n_mails = len(mails)
+    again = compose(replace(told, n_affected=60_000), max_bytes=200_000)
     assert n_mails > 2
+    assert [bytes(mail) for mail in again] == [bytes(mail) for mail in mails]
     names = [f"affected_ids_{number}_of_{n_mails}.txt.gz" for number in range(1, n_mails + 1)]
     lists = [gzip.decompress(parts(mail)[name]) for mail, name in zip(mails, names, strict=True)]
     assert b"".join(lists) == told.ids.read_bytes()

@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,21 @@ def test_it_logs_in_over_a_connection_that_it_trusts(certificate: Path, security
     assert (len(sink.mails), sink.logins) == (1, [smtp.USER])
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
-    with smtp.serving(certificate) as sink, pytest.raises(SettingsError, match="not trusted"):
-        send(sink.route(security="tls", timeout_s=5.0))
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path, security: str) -> None:
+    with smtp.serving(certificate, starttls=security == "starttls", login=True) as sink:
+        route = sink.route(security=security, user=smtp.USER, password=smtp.PASSWORD, timeout_s=5.0)
+        with pytest.raises(SettingsError, match="not trusted"):
+            send(route)
 
-    assert sink.mails == []
+    assert (sink.mails, sink.logins) == ([], [])
+
+
+def test_a_server_that_offers_no_encryption_gets_no_password() -> None:
+    with smtp.serving(login=True) as sink, pytest.raises(SettingsError, match=r"STARTTLS .*mail_security"):
+        send(sink.route(security="starttls", user=smtp.USER, password=smtp.PASSWORD))
+
+    assert (sink.mails, sink.logins) == ([], [])
 
 
 def test_a_wrong_password_is_told_without_it(certificate: Path) -> None:
@@ -68,6 +79,16 @@ def test_a_wrong_password_is_told_without_it(certificate: Path) -> None:
 def test_no_password_goes_over_a_network_in_the_clear() -> None:
     with smtp.serving() as sink, pytest.raises(SettingsError, match=r"in the clear to mail\.example\.org"):
         send(sink.route(host="mail.example.org", user=smtp.USER, password=smtp.PASSWORD))
+
+
+def test_where_a_password_would_be_in_the_clear_nobody_is_called() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        listener.settimeout(0)
+        port = listener.getsockname()[1]
+        with pytest.raises(SettingsError, match=r"in the clear to 0\.0\.0\.0"):
+            send(smtp.Sink(port).route(host="0.0.0.0", user=smtp.USER, password=smtp.PASSWORD))
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_E01_a_server_that_refuses_connections_is_tried_so_often_and_no_more() -> None:
@@ -158,6 +179,18 @@ def test_E04_a_mail_that_the_server_finds_too_large_is_refused_for_good() -> Non
     [refusal] = refused.values()
     assert refusal.is_final
     assert refusal.reason.startswith("552")
+
+
+@pytest.mark.parametrize(("reply", "is_final"), [("552 5.3.4 too large", True), ("451 later", False)])
+def test_E04_so_is_one_that_it_has_read_and_not_one_that_may_come_again(
+    reply: str, *, is_final: bool
+) -> None:
+    with smtp.serving() as sink:
+        sink.replies = {"DATA": reply}
+        refused = send(sink.route(), "a@example.org", "b@example.org")
+
+    assert sink.mails == []
+    assert refused == dict.fromkeys(("a@example.org", "b@example.org"), Refusal(reply, is_final=is_final))
 
 
 def test_a_file_of_certificates_that_is_not_there_is_named(tmp_path: Path) -> None:

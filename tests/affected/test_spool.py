@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from crdscache.affected import mailing
-from crdscache.affected.spool import Delivery, Spool
+from crdscache.affected.spool import _SENT, Delivery, Spool
+from crdscache.cache import tables
 from crdscache.errors import CacheError, SettingsError, TransferError, UnreachableError
 from tests import smtp
 from tests.caches import CHECKOUT
@@ -112,6 +113,18 @@ def test_E02_who_is_refused_for_now_gets_it_later_and_who_is_refused_for_good_do
     assert spool.pending() == []
 
 
+def test_E02_who_is_named_twice_is_asked_about_once(spool: Spool) -> None:
+    spool.put("k", SENDER, (A, A), MESSAGE)
+    with smtp.serving() as sink:
+        sink.refuses = {A: "450 later"}
+        [first] = mailing.deliver(spool, sink.route())
+        sink.refuses = {}
+        [second] = mailing.deliver(spool, sink.route())
+
+    assert (first, second) == (Delivery("k", waiting=(A,), reason="450 later"), Delivery("k", sent=(A,)))
+    assert sink.mails == [(SENDER, (A,), MESSAGE)]
+
+
 def test_mail_goes_in_the_order_in_which_it_came(spool: Spool, tmp_path: Path) -> None:
     for number, key in enumerate(("z", "m", "a")):
         spool.put(key, SENDER, (A,), MESSAGE)
@@ -132,6 +145,7 @@ def test_a_damaged_entry_is_kept_aside_and_the_others_go(spool: Spool, tmp_path:
     assert (tmp_path / "mail" / "bad.bad").exists()
 
 
+_MESSAGE_OF_KILLED = b"Message-ID: <k@example.org>\r\n\r\nText.\r\n"
 _SENDS_AND_DIES = """
 import os, signal, sys
 from pathlib import Path
@@ -164,12 +178,10 @@ def test_E06_killed_around_the_sending_no_mail_is_lost(tmp_path: Path, when: str
         command = [sys.executable, "-c", _SENDS_AND_DIES, str(tmp_path / "mail"), str(sink.port), when]
         killed = subprocess.run(command, cwd=CHECKOUT, check=False, timeout=60)
         spool = Spool(tmp_path / "mail")
-        again = Office()
-        spool.put("k", SENDER, (A,), MESSAGE)  # as a run does that makes the report anew
-        list(spool.deliver(again.send))
+        spool.put("k", SENDER, (A,), _MESSAGE_OF_KILLED)  # as a run does that makes the report anew
+        list(mailing.deliver(spool, sink.route()))
 
-    mails = [content for _, _, content in sink.mails] + [content for _, _, content in again.got]
     assert killed.returncode == -signal.SIGKILL
-    assert len(mails) == n_mails
-    assert {mail.split(b"\r\n")[0] for mail in mails} == {b"Message-ID: <k@example.org>"}
-    assert "\ta@example.org\tsent\t" in (tmp_path / "mail" / "sent.tsv").read_text()
+    assert sink.mails == [(SENDER, (A,), _MESSAGE_OF_KILLED)] * n_mails
+    rows = [tuple(row[1:]) for row in tables.read(tmp_path / "mail" / "sent.tsv", "mail", _SENT)]
+    assert (rows, spool.pending()) == ([("k", A, "sent", "")], [])
