@@ -77,7 +77,7 @@ class Reader:
             some = ids[start : start + batch]
             found = rpc.headers(self.server, context, some, batch)
             yield from (
-                _with_more(found, rpc.headers(self.server, old.context, some, batch)) if lacks else found
+                with_more(found, rpc.headers(self.server, old.context, some, batch)) if lacks else found
             )
 
 
@@ -92,9 +92,10 @@ def _require_loaded(source: str, instrument: str, parameters: Iterable[str]) -> 
         )
 
 
-def _with_more(
+def with_more(
     datasets: Iterable[Dataset | Problem], others: Iterable[Dataset | Problem]
 ) -> Iterator[Dataset | Problem]:
+    """Add to headers what others, of the same ids, have beside."""
     more = {each.id: each.header for each in others if isinstance(each, Dataset)}
     for each in datasets:
         if isinstance(each, Problem):

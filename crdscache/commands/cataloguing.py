@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from crdscache.affected import since, tablerows, transitions
+from crdscache.affected import archives, since, tablerows, transitions
 from crdscache.affected import using as uses
-from crdscache.affected.archives import Reader as Archives
 from crdscache.bestrefs import parameters
 from crdscache.bestrefs.choose import Chooser
 from crdscache.cache import lease, rules
@@ -18,7 +17,7 @@ from crdscache.commands.reader import Reader
 from crdscache.contexts import changes
 from crdscache.contexts.records import Problem
 from crdscache.datasets import rpc, sources
-from crdscache.datasets.load import Loaded, Loader, newest
+from crdscache.datasets.load import Loaded, Loader, complete_parameters, newest
 from crdscache.datasets.records import Dataset
 from crdscache.datasets.sources import Kind
 from crdscache.errors import BestrefsError, ContextError, SettingsError
@@ -44,7 +43,7 @@ def load(found: Reader, options: argparse.Namespace) -> int:
             case Kind.TREE:
                 loaded = loader.load_tree(Path(options.load).absolute())
             case Kind.SERVER:
-                loaded = loader.load(_of_server(found, choosers[0], path))
+                loaded = loader.load(_of_server(found, choosers, sets))
             case Kind.DATABASE:
                 message = "--load: a database is read where it is: set `catalog`"
                 raise SettingsError(message)
@@ -96,15 +95,44 @@ def _describe(
     return name, values
 
 
-def _of_server(found: Reader, chooser: Chooser, path: Path) -> Iterator[Dataset | Problem]:
+def _of_server(
+    found: Reader, choosers: list[Chooser], sets: Mapping[str, tuple[str, ...]]
+) -> Iterator[Dataset | Problem]:
     """Ask for what the server has of each instrument since the last day that is here."""
     config = found.config
     with RpcClient(config.server_url, config.patience) as server:
         batch = server.server_info(config.cache.observatory).max_headers_per_rpc
-        for instrument in changes.imaps(chooser.root):
-            day = since.day_of(newest(path, instrument, since.DATES))
-            ids = rpc.dataset_ids(server, chooser.context, instrument, f"{day} 00:00:00" if day else None)
-            yield from rpc.headers(server, chooser.context, ids, batch)
+        for instrument, names in sets.items():
+            day = _last_day(config.readers, instrument, names)
+            first, *others = _contexts(choosers, instrument)
+            ids = rpc.dataset_ids(server, first, instrument, f"{day} 00:00:00" if day else None)
+            for start in range(0, len(ids), batch):
+                some = ids[start : start + batch]
+                told = rpc.headers(server, first, some, batch)
+                for other in others:
+                    told = archives.with_more(told, rpc.headers(server, other, some, batch))
+                yield from told
+
+
+def _last_day(directory: Path, instrument: str, names: tuple[str, ...]) -> str | None:
+    """Tell the day of the latest data set that is here; None: there is none, or one lacks a parameter."""
+    complete = complete_parameters(reporting.own_catalogue(directory), instrument)
+    if complete is None or not complete.issuperset(names):
+        return None
+    return since.day_of(newest(directory / reporting.CATALOGUE, instrument, since.DATES))
+
+
+def _contexts(choosers: list[Chooser], instrument: str) -> list[str]:
+    """Name the contexts to ask by: the server tells of a data set just what the rules of one ask for."""
+    contexts: list[str] = []
+    told: set[str] = set()
+    for chooser in choosers:
+        if instrument in changes.imaps(chooser.root):
+            wanted = {upper for _, upper, _ in chooser.instrument(instrument).wanted.names}
+            if not contexts or not wanted <= told:
+                contexts.append(chooser.context)
+            told |= wanted
+    return contexts
 
 
 def _tell_loaded(loaded: Loaded, options: argparse.Namespace, path: Path) -> int:
@@ -134,7 +162,7 @@ def using(found: Reader, options: argparse.Namespace) -> int:
         chooser = Chooser(held.contexts[0], read)
         archive = reporting.archive(found.values, config.readers, found.environ)
         n_uses = 0
-        for use in uses.find(Archives(archive, (chooser, chooser), server), options.using):
+        for use in uses.find(archives.Reader(archive, (chooser, chooser), server), options.using):
             sys.stdout.write(f"{use.id.lower()}\t{use.instrument}\t{use.reftype}\t{use.reference}\n")
             n_uses += 1
     if not options.quiet:

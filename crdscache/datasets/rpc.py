@@ -70,10 +70,18 @@ def _dataset(name: str, header: object) -> Dataset | Problem:
     match header:
         case str(reason):
             return Problem(_in_one_line(name), _in_one_line(reason))
-        case dict() if all(isinstance(value, str | int | float) for value in header.values()):
+        case dict() if _is_plain(name, header):
             return Dataset(name, header)
     found = names.printable(header)
     return Problem(_in_one_line(name), f"{METHOD}: a header was expected, found {found}")
+
+
+def _is_plain(name: str, header: dict[str, object]) -> bool:
+    try:
+        f"{name}{''.join(f'{key}{value}' for key, value in header.items())}".encode()
+    except UnicodeEncodeError:  # half a surrogate pair is no text, and would fail later in a write
+        return False
+    return all(isinstance(value, str | int | float) for value in header.values())
 
 
 def _in_one_line(text: str) -> str:

@@ -15,6 +15,7 @@ from crdscache.datasets.records import Dataset
 from crdscache.errors import DatasetError
 from crdscache.server.rpc import RpcClient
 from demo.server import Server
+from tests import frugal
 from tests.caches import FORMER, LATEST
 
 QUICK = Patience(connect_timeout_s=2, read_timeout_s=5, tries=1, backoff_s=0, backoff_max_s=0)
@@ -33,32 +34,55 @@ def change(choosers: tuple[Chooser, Chooser]) -> InstrumentChange:
 def test_a_catalogue_that_was_filled_before_the_rules_asked_for_more_is_refused(
     choosers: tuple[Chooser, Chooser], tmp_path: Path
 ) -> None:
-    path, lacks = tmp_path / "c.sqlite", "DRIZCORR"
-    names = tuple(name for name in change(choosers).parameters if name != lacks)
-    Loader(path, {"acs": names}, lambda _: ("acs", {})).load([Dataset("J1:J1", {})])
+    path, lacks, every = tmp_path / "c.sqlite", "DRIZCORR", change(choosers).parameters
+    datasets = [Dataset("J1:J1", {"DETECTOR": "WFC", lacks: "OMIT"})]
+
+    def fill(names: tuple[str, ...]) -> None:
+        values = {key: value for key, value in datasets[0].header.items() if key in names}
+        Loader(path, {"acs": names}, lambda _: ("acs", values)).load(datasets)
+
+    fill(tuple(name for name in every if name != lacks))
     with RpcClient("http://127.0.0.1:9", QUICK) as client:
         reader = Reader(Archive(f"sqlite:///{path}", None, None, None, 60), choosers, client)
 
         with pytest.raises(DatasetError) as told:
             list(reader.batches(change(choosers), (), None, tells_unknown=True))
+        fill(every)
+        [batch] = reader.batches(change(choosers), (), None, tells_unknown=True)
 
+    assert (batch.ids, batch.table.values(0)[lacks]) == (["J1:J1"], "OMIT")
     cure = "affected_datasets --load brings it"
     assert str(told.value) == f"sqlite:///{path}: table acs was loaded without {lacks}: {cure}"
 
 
 def test_the_server_is_asked_for_what_only_the_old_rules_look_at(
-    choosers: tuple[Chooser, Chooser], server: Server
+    choosers: tuple[Chooser, Chooser], server: Server, demo_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newer context of the pair is the older one: its rules lack a parameter."""
+    frugal.be_frugal(demo_root, monkeypatch)
     backward = choosers[1], choosers[0]
     with RpcClient(server.url, QUICK) as client:
         reader = Reader(Archive("server", None, None, None, 60), backward, client)
         [batch] = reader.batches(change(backward), (), None, tells_unknown=True)
 
-    asked = server.requests["RPC get_dataset_headers_by_id"]
-    assert asked == 2
-    assert sorted(batch.ids) == ["JDEM01010:JDEM01A1Q", "JDEM01010:JDEM01A2Q", "JDEM02B1Q:JDEM02B1Q"]
-    assert set(batch.table.columns) >= {"DRIZCORR"}
+    assert server.requests["RPC get_dataset_headers_by_id"] == 2
+    found = {name: batch.table.values(number) for number, name in enumerate(batch.ids)}
+    assert {name: (values["DETECTOR"], values["DRIZCORR"]) for name, values in found.items()} == {
+        "JDEM01010:JDEM01A1Q": ("WFC", "PERFORM"),
+        "JDEM01010:JDEM01A2Q": ("WFC", "PERFORM"),
+        "JDEM02B1Q:JDEM02B1Q": ("HRC", "OMIT"),
+    }
+
+
+def test_the_server_is_asked_once_for_what_the_new_rules_look_at(
+    choosers: tuple[Chooser, Chooser], server: Server
+) -> None:
+    with RpcClient(server.url, QUICK) as client:
+        reader = Reader(Archive("server", None, None, None, 60), choosers, client)
+        [batch] = reader.batches(change(choosers), (), "2010-09-15", tells_unknown=True)
+
+    assert server.requests["RPC get_dataset_headers_by_id"] == 1
+    assert batch.ids == ["JDEM01010:JDEM01A1Q", "JDEM01010:JDEM01A2Q"]
 
 
 def test_data_sets_without_an_instrument_are_told_by_one_of_the_readers(

@@ -124,3 +124,26 @@ def test_B01_damaged_compression_is_told_after_what_came_before(path: Path, spoi
 def test_B01_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=rf"^{tmp_path}: a file was expected, found a directory$"):
         next(jsonlines.read(tmp_path))
+
+
+def test_an_instrument_beside_the_header_is_kept(path: Path) -> None:
+    found = read(path, b'{"id": "J1:J1", "instrument": "ACS", "header": {"DETECTOR": "WFC"}, "more": [1]}')
+
+    assert found == [Dataset("J1:J1", {"DETECTOR": "WFC"}, instrument="ACS")]
+
+
+def test_a_header_that_is_a_text_is_a_problem_of_that_data_set(path: Path) -> None:
+    found = read(
+        path,
+        b'{"id": "J1:J1", "header": "archive\\nfailed"}',
+        b'{"header": "no id"}',
+        b'{"id": "J\\u001b2", "header": ""}',
+        GOOD,
+    )
+
+    assert found == [
+        Problem("J1:J1", r"'archive\nfailed'"),
+        Problem("2", "'no id'"),
+        Problem(r"'J\x1b2'", "''"),
+        READ,
+    ]

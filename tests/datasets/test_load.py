@@ -3,8 +3,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,8 @@ from crdscache.datasets.database import Database
 from crdscache.datasets.load import Loader
 from crdscache.datasets.records import Asked, Dataset
 from crdscache.errors import DatasetError
-from tests.caches import CHECKOUT
+from tests import mounts
+from tests.caches import CHECKOUT, wait_until
 
 SETS = {"acs": ("DETECTOR", "DATE-OBS"), "cos": ("SEGMENT",)}
 
@@ -72,6 +73,15 @@ def test_loading_again_replaces_what_has_the_same_id(tmp_path: Path) -> None:
     assert rows(path) == {"J1:J1": ("HRC", None), "J2:J2": ("WFC", None)}
 
 
+def test_loading_the_same_twice_changes_nothing(tmp_path: Path) -> None:
+    path, datasets = tmp_path / "c.sqlite", [acs("J1:J1", DETECTOR="WFC"), acs("J2:J2"), acs("J1:J1")]
+
+    loaded = [Loader(path, SETS, describe).load(datasets) for _ in range(2)]
+
+    assert [each.n_datasets for each in loaded] == [3, 3]
+    assert rows(path) == {"J1:J1": (None, None), "J2:J2": (None, None)}  # the last of the same id counts
+
+
 def test_parameters_that_some_rows_were_loaded_without_are_not_complete(tmp_path: Path) -> None:
     """Else they would count as undefined, and the answers would be wrong in silence."""
     path, wider = tmp_path / "c.sqlite", {"acs": ("DETECTOR", "DATE-OBS", "CCDAMP")}
@@ -88,11 +98,18 @@ def test_parameters_that_some_rows_were_loaded_without_are_not_complete(tmp_path
 
 
 def test_of_a_table_that_is_not_ours_nothing_is_said(tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "c.sqlite")
-    connection.execute("CREATE TABLE acs (product, exposure, DETECTOR)")
-    connection.close()
+    path, ours = tmp_path / "c.sqlite", tmp_path / "ours.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE acs (product, exposure, DETECTOR)")
+    Loader(ours, SETS, describe).load([acs("J1:J1")])
+    with closing(sqlite3.connect(ours)) as connection:
+        connection.execute("CREATE TABLE wfc3 (product, exposure, DETECTOR)")
 
-    assert load.complete_parameters(f"sqlite:///{tmp_path / 'c.sqlite'}", "acs") is None
+    urls = [f"sqlite:///{each}" for each in (path, ours, tmp_path / "none")]
+    asked = ("acs", "wfc3", "acs")
+    assert [load.complete_parameters(*each) for each in zip(urls, asked, strict=True)] == [None] * 3
+    assert load.complete_parameters("postgresql://nowhere/dads", "acs") is None
+    assert not (tmp_path / "none").exists()
 
 
 def write(path: Path, **cards: str) -> None:
@@ -144,24 +161,57 @@ def test_E08_a_catalogue_that_cannot_be_written_is_named(tmp_path: Path) -> None
         Loader(path, SETS, describe).load([acs("J1:J1")])
 
 
+def test_E08_a_catalogue_that_is_locked_is_named_and_keeps_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.sqlite"
+    Loader(path, SETS, describe).load([acs("J1:J1")])
+    monkeypatch.setattr(load, "_PATIENCE_S", 0.1)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(DatasetError) as told:
+            Loader(path, SETS, describe).load([acs("J2:J2")])
+
+    assert str(told.value) == f"{path}: the catalogue cannot be written: database is locked"
+    assert list(rows(path)) == ["J1:J1"]
+
+
+def test_E08_a_catalogue_on_a_read_only_disk_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "place" / "c.sqlite"
+    Loader(path, SETS, describe).load([acs("J1:J1")])
+
+    with mounts.read_only(path.parent), pytest.raises(DatasetError) as told:
+        Loader(path, SETS, describe).load([acs("J2:J2")])
+
+    assert str(told.value) == f"{path}: the catalogue cannot be written: attempt to write a readonly database"
+    assert list(rows(path)) == ["J1:J1"]
+
+
+def test_E08_where_a_catalogue_has_no_place_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(DatasetError, match=r"file/c\.sqlite: the catalogue cannot be written: "):
+        Loader(tmp_path / "file" / "c.sqlite", SETS, describe).load([acs("J1:J1")])
+
+
 _LOADS = """
 import sys
 from pathlib import Path
+from crdscache.datasets import jsonlines
 from crdscache.datasets.load import Loader
-from crdscache.datasets.records import Dataset
-many = (Dataset(f"J{n}:J{n}", {"DETECTOR": "WFC"}) for n in range(40_000))
-loader = Loader(Path(sys.argv[1]), {"acs": ("DETECTOR", "DATE-OBS")}, lambda each: ("acs", each.header))
-print(loader.load(many).n_datasets)
+loader = Loader(Path(sys.argv[2]), {"acs": ("DETECTOR", "DATE-OBS")}, lambda each: ("acs", each.header))
+print(loader.load(jsonlines.read(Path(sys.argv[1]))).n_datasets)
 """
 
 
 def test_P01_killed_while_it_loads_it_has_whole_rows_and_loading_again_completes_them(tmp_path: Path) -> None:
-    path = tmp_path / "c.sqlite"
-    command = [sys.executable, "-c", _LOADS, str(path)]
+    source, path = tmp_path / "x.jsonl", tmp_path / "c.sqlite"
+    lines = (f'{{"id": "J{n}:J{n}", "header": {{"DETECTOR": "WFC"}}}}' + "\n" for n in range(40_000))
+    source.write_text("".join(lines))
+    command = [sys.executable, "-c", _LOADS, str(source), str(path)]
     process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
-    while not path.exists() or path.stat().st_size < 500_000:
-        assert process.poll() is None
-        time.sleep(0.001)
+    wait_until(lambda: path.exists() and path.stat().st_size > 300_000)
     process.send_signal(signal.SIGKILL)
     process.wait()
     n_first = len(rows(path))

@@ -120,3 +120,37 @@ def test_N16_trouble_that_stays_is_told_after_the_batches_before(
     server.faults.add(rpc.METHOD, faults.status(503))
     with pytest.raises(UnreachableError, match="503"):
         next(found)
+
+
+def test_S04_a_text_that_cannot_be_written_is_a_problem_of_that_id(client: RpcClient, server: Server) -> None:
+    told = {"A": {"X": "\ud800"}, "B": {"\udfff": "1"}, "C": {"X": "é"}}
+    server.faults.add(rpc.METHOD, rpcfaults.result(told))
+
+    reason = f"{rpc.METHOD}: a header was expected, found <dict>"
+    assert ask(client, *told) == [Problem("A", reason), Problem("B", reason), Dataset("C", {"X": "é"})]
+
+
+@pytest.mark.parametrize(
+    ("since", "exposures"),
+    [
+        (None, ["JDEM01A1Q", "JDEM01A2Q", "JDEM02B1Q"]),
+        ("2010-09-15 00:00:00", ["JDEM01A1Q", "JDEM01A2Q"]),
+        ("2030-01-01 00:00:00", []),
+    ],
+)
+def test_ids_of_an_instrument_are_told_since_a_time(
+    client: RpcClient, since: str | None, exposures: list[str]
+) -> None:
+    found = rpc.dataset_ids(client, LATEST, "acs", since)
+
+    assert [name.partition(":")[2] for name in found] == exposures
+
+
+@pytest.mark.parametrize("told", [None, {"A": "B"}, "A:A", ["A:A", 1], ["A\nB"], ["\ud800"]])
+def test_S04_ids_that_are_no_list_of_names_are_refused(
+    client: RpcClient, server: Server, told: object
+) -> None:
+    server.faults.add(rpc.METHOD_OF_IDS, rpcfaults.result(told))
+
+    with pytest.raises(ServerError, match=f"^{rpc.METHOD_OF_IDS}: the answer is no list of ids: "):
+        rpc.dataset_ids(client, LATEST, "acs")
