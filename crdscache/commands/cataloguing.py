@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from crdscache.affected import archives, since, tablerows, transitions
+from crdscache.affected import archives, tablerows, transitions
 from crdscache.affected import using as uses
 from crdscache.bestrefs import parameters
 from crdscache.bestrefs.choose import Chooser
@@ -17,7 +17,7 @@ from crdscache.commands.reader import Reader
 from crdscache.contexts import changes
 from crdscache.contexts.records import Problem
 from crdscache.datasets import rpc, sources
-from crdscache.datasets.load import Loaded, Loader, complete_parameters, newest
+from crdscache.datasets.load import Loaded, Loader
 from crdscache.datasets.records import Dataset
 from crdscache.datasets.sources import Kind
 from crdscache.errors import BestrefsError, ContextError, SettingsError
@@ -43,7 +43,7 @@ def load(found: Reader, options: argparse.Namespace) -> int:
             case Kind.TREE:
                 loaded = loader.load_tree(Path(options.load).absolute())
             case Kind.SERVER:
-                loaded = loader.load(_of_server(found, choosers, sets))
+                loaded = _load_server(found, choosers, loader)
             case Kind.DATABASE:
                 message = "--load: a database is read where it is: set `catalog`"
                 raise SettingsError(message)
@@ -95,15 +95,12 @@ def _describe(
     return name, values
 
 
-def _of_server(
-    found: Reader, choosers: list[Chooser], sets: Mapping[str, tuple[str, ...]]
-) -> Iterator[Dataset | Problem]:
-    """Ask for what the server has of each instrument since the last day that is here."""
+def _load_server(found: Reader, choosers: list[Chooser], loader: Loader) -> Loaded:
     config = found.config
     with RpcClient(config.server_url, config.patience) as server:
         batch = server.server_info(config.cache.observatory).max_headers_per_rpc
-        for instrument, names in sets.items():
-            day = _last_day(config.readers, instrument, names)
+
+        def ask(instrument: str, day: str | None) -> Iterator[Dataset | Problem]:
             first, *others = _contexts(choosers, instrument)
             ids = rpc.dataset_ids(server, first, instrument, f"{day} 00:00:00" if day else None)
             for start in range(0, len(ids), batch):
@@ -113,13 +110,7 @@ def _of_server(
                     told = archives.with_more(told, rpc.headers(server, other, some, batch))
                 yield from told
 
-
-def _last_day(directory: Path, instrument: str, names: tuple[str, ...]) -> str | None:
-    """Tell the day of the latest data set that is here; None: there is none, or one lacks a parameter."""
-    complete = complete_parameters(reporting.own_catalogue(directory), instrument)
-    if complete is None or not complete.issuperset(names):
-        return None
-    return since.day_of(newest(directory / reporting.CATALOGUE, instrument, since.DATES))
+        return loader.load_server(ask)
 
 
 def _contexts(choosers: list[Chooser], instrument: str) -> list[str]:

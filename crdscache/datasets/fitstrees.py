@@ -65,17 +65,21 @@ def read(tree: Path) -> Iterator[Dataset | Problem]:
 
 def read_one(path: Path) -> Dataset | Problem:
     """Read the header of one file."""
+    shown = opening.shown(path)
     try:
         header = files.read_header(path)
     except DatasetError as error:
-        name = opening.shown(path)
-        return Problem(name, error.reason_for(name))
-    return Dataset(_id(path, header), header)
+        return Problem(shown, error.reason_for(shown))
+    name = _id(path, header)
+    if not name.isprintable() or " " in name or name.count(":") > 1:
+        return Problem(shown, f"ids without blanks and colons were expected, found {name!r:.80}")
+    return Dataset(name, header)
 
 
 def _id(path: Path, header: Mapping[str, object]) -> str:
     """Tell product and exposure: hst's files name the association that they belong to."""
     stem = path.stem.rpartition("_")[0] or path.stem
-    exposure = str(header.get("ROOTNAME") or stem).strip().upper()
-    product = str(header.get("ASN_ID") or "").strip().upper()
+    exposure, product = (str(header.get(key) or "").strip().upper() for key in ("ROOTNAME", "ASN_ID"))
+    if exposure in _NONE:
+        exposure = stem.upper()
     return f"{exposure if product in _NONE else product}:{exposure}"

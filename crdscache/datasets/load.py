@@ -6,26 +6,34 @@ it has.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import islice
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from crdscache.contexts import names as naming
+from crdscache.contexts import times
 from crdscache.contexts.records import Problem
-from crdscache.datasets import fitstrees
+from crdscache.datasets import fitstrees, opening
+from crdscache.datasets.cataloguerows import MAX_ID
+from crdscache.datasets.database import DATES
 from crdscache.datasets.fitstrees import Member
 from crdscache.datasets.records import Dataset
 from crdscache.errors import DatasetError
 
 # Tells the instrument of a data set, and its parameters: all those of the set that the instrument has.
 Describe = Callable[[Dataset], tuple[str, Mapping[str, object]] | Problem]
+# Gives the data sets of an instrument that a server has: from a day on, or all.
+Ask = Callable[[str, str | None], Iterable[Dataset | Problem]]
 
 _AT_ONCE = 5_000
 _PATIENCE_S = 30
+_DAY = len("2000-01-01")
 _SET = "crdscache_set"
 _META = sa.MetaData()
 _SETS = sa.Table(
@@ -41,6 +49,12 @@ _FILES = sa.Table(
     sa.Column("size_bytes", sa.Integer, nullable=False),
     sa.Column("mtime_ns", sa.Integer, nullable=False),
     sa.Column("set", sa.Integer, nullable=False),
+)
+_LOADS = sa.Table(
+    "crdscache_loads",
+    _META,
+    sa.Column("instrument", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, nullable=False),  # all that the server has of days before it is here
 )
 
 
@@ -93,6 +107,43 @@ class Loader:
                 self._write(engine, read.values(), loaded, {id(each): one for one, each in read.items()})
         return loaded
 
+    def load_server(self, ask: Ask) -> Loaded:
+        """Do the same for what a server has of each instrument, from the last day on that it has told of.
+
+        A load of an instrument that is cut off tells no day: ids come in no order of time, so what came is no
+        sign that all before it came too. The next one asks for the same again.
+
+        Raises as `load`.
+        """
+        loaded = Loaded()
+        with self._engine() as engine:
+            for instrument in self._sets:
+                since = self._since(engine, instrument)
+                some, newest_day = iter(ask(instrument, since)), since
+                while batch := list(islice(some, _AT_ONCE)):
+                    self._write(engine, batch, loaded, {})
+                    newest_day = max(filter(None, [newest_day, *map(_day, batch)]), default=None)
+                if newest_day is not None:
+                    self._mark(engine, instrument, newest_day)
+        return loaded
+
+    def _since(self, engine: sa.Engine, instrument: str) -> str | None:
+        """Tell from which day on to ask; None: for all, also where a row lacks a parameter that is wanted."""
+        complete = complete_parameters(f"sqlite:///{self._path}", instrument)
+        if complete is None or not complete.issuperset(self._sets[instrument]):
+            return None
+        with engine.connect() as connection:
+            day = sa.select(_LOADS.c.day).where(_LOADS.c.instrument == instrument)
+            return connection.execute(day).scalar()
+
+    def _mark(self, engine: sa.Engine, instrument: str, newest_day: str) -> None:
+        # One day of overlap: of the last day some come later than others.
+        before = date.fromordinal(max(1, date.fromisoformat(newest_day).toordinal() - 1)).isoformat()
+        with engine.begin() as connection:
+            mark = sqlite.insert(_LOADS).values(instrument=instrument, day=before)
+            later = sa.func.max(_LOADS.c.day, mark.excluded.day)
+            connection.execute(mark.on_conflict_do_update(index_elements=["instrument"], set_={"day": later}))
+
     @contextmanager
     def _engine(self) -> Iterator[sa.Engine]:
         engine = sa.create_engine(f"sqlite:///{self._path}", connect_args={"timeout": _PATIENCE_S})
@@ -106,16 +157,22 @@ class Loader:
         finally:
             engine.dispose()
 
-    def _due(self, engine: sa.Engine, members: Iterable[Member]) -> list[Member]:
+    def _due(self, engine: sa.Engine, members: Sequence[Member]) -> list[Member]:
         """Leave out files that were read as they are, for the parameters that are wanted now."""
         with engine.begin() as connection:
             wanted = {self._set(connection, names) for names in self._sets.values()}
+            paths = [opening.shown(each.path) for each in members]
+            of_batch = sa.select(_FILES).where(_FILES.c.path.in_(paths))
             known = {
                 path: (size_bytes, mtime_ns)
-                for path, size_bytes, mtime_ns, of_set in connection.execute(sa.select(_FILES))
+                for path, size_bytes, mtime_ns, of_set in connection.execute(of_batch)
                 if of_set in wanted
             }
-        return [each for each in members if known.get(str(each.path)) != (each.size_bytes, each.mtime_ns)]
+        return [
+            each
+            for path, each in zip(paths, members, strict=True)
+            if known.get(path) != (each.size_bytes, each.mtime_ns)
+        ]
 
     def _write(
         self,
@@ -127,21 +184,29 @@ class Loader:
         rows: dict[str, list[dict[str, object]]] = {}
         read: dict[str, list[Member]] = {}
         for each in batch:
-            told = each if isinstance(each, Problem) else self._describe(each)
-            if isinstance(each, Problem) or isinstance(told, Problem):
-                loaded.problems.append(told)  # type: ignore[arg-type]
+            told = each if isinstance(each, Problem) else self._row(each)
+            if isinstance(told, Problem):
+                loaded.problems.append(told)
                 continue
-            instrument, values = told
-            product, _, exposure = each.id.upper().partition(":")
-            row = {name: None if value is None else str(value) for name, value in values.items()}
-            rows.setdefault(instrument, []).append(
-                {**row, "product": product, "exposure": exposure or product}
-            )
+            instrument, row = told
+            rows.setdefault(instrument, []).append(row)
             read.setdefault(instrument, []).extend(filter(None, [files.get(id(each))]))
         with engine.begin() as connection:
             for instrument, some in rows.items():
                 self._insert(connection, instrument, some, read[instrument])
                 loaded.n_datasets += len(some)
+
+    def _row(self, dataset: Dataset) -> tuple[str, dict[str, object]] | Problem:
+        key = _key(dataset.id)
+        if key is None:
+            reason = f"an id of 1 to {MAX_ID} printable characters, without blanks and colons, was expected"
+            return Problem(naming.printable(dataset.id), reason)
+        told = self._describe(dataset)
+        if isinstance(told, Problem):
+            return told
+        instrument, values = told
+        row = {name: None if value is None else str(value) for name, value in values.items()}
+        return instrument, {**row, **key}
 
     def _insert(
         self, connection: sa.Connection, instrument: str, rows: list[dict[str, object]], files: list[Member]
@@ -156,7 +221,7 @@ class Loader:
         if files:
             cards = [
                 {
-                    "path": str(each.path),
+                    "path": opening.shown(each.path),
                     "size_bytes": each.size_bytes,
                     "mtime_ns": each.mtime_ns,
                     "set": of_set,
@@ -169,6 +234,26 @@ class Loader:
         text = json.dumps(sorted(names))
         connection.execute(sqlite.insert(_SETS).on_conflict_do_nothing(), {"names": text})
         return int(connection.execute(sa.select(_SETS.c.id).where(_SETS.c.names == text)).scalar_one())
+
+
+def _key(name: str) -> dict[str, str] | None:
+    """Take an id apart; None where no catalogue can have it."""
+    first, _, second = name.upper().partition(":")
+    key = {"product": first or second, "exposure": second or first}
+    is_usable = all(
+        0 < len(part) <= MAX_ID and part.isprintable() and " " not in part and ":" not in part
+        for part in key.values()
+    )
+    return key if is_usable else None
+
+
+def _day(dataset: Dataset | Problem) -> str | None:
+    """Tell the day of a data set; None where that cannot be."""
+    if isinstance(dataset, Problem):
+        return None
+    text = next((str(dataset.header[name])[:_DAY] for name in DATES if name in dataset.header), "")
+    # Of the year 9999 is one by mistake: from there on nothing would ever come.
+    return text if times.parse(text) and text <= times.now() else None
 
 
 def _table(connection: sa.Connection, instrument: str, names: Iterable[str]) -> sa.Table:
@@ -194,7 +279,9 @@ def complete_parameters(url: str, instrument: str) -> frozenset[str] | None:
         The catalogue cannot be read.
     """
     address = sa.make_url(url)
-    if address.drivername != "sqlite" or not Path(address.database or "").exists():  # it would be made
+    if (
+        address.get_backend_name() != "sqlite" or not Path(address.database or "").exists()
+    ):  # it would be made
         return None
     engine = sa.create_engine(address)
     try:
@@ -213,28 +300,3 @@ def complete_parameters(url: str, instrument: str) -> frozenset[str] | None:
     finally:
         engine.dispose()
     return frozenset.intersection(*sets) if sets else frozenset()
-
-
-def newest(path: Path, instrument: str, dates: Iterable[str]) -> str | None:
-    """Tell the day of the latest data set that a catalogue of ours has of an instrument, if it has any."""
-    if not path.exists():
-        return None
-    engine = sa.create_engine(f"sqlite:///{path}")
-    try:
-        with engine.connect() as connection:
-            inspector = sa.inspect(connection)
-            there = (
-                {each["name"] for each in inspector.get_columns(instrument)}
-                if inspector.has_table(instrument)
-                else set()
-            )
-            name = next((date for date in dates if date in there), None)
-            if name is None:
-                return None
-            table = sa.table(instrument, sa.column(name))
-            day = sa.select(sa.func.max(table.c[name])).where(table.c[name].like("____-__-__%"))
-            return connection.execute(day).scalar()
-    except sa.exc.SQLAlchemyError as error:
-        raise DatasetError(str(path), f"cannot be read: {getattr(error, 'orig', None) or error}") from error
-    finally:
-        engine.dispose()

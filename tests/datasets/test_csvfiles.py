@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from crdscache.contexts.records import Problem
-from crdscache.datasets import csvfiles
+from crdscache.datasets import csvfiles, jsonlines
 from crdscache.datasets.records import Dataset
 from crdscache.errors import DatasetError
 
@@ -54,6 +54,18 @@ def test_E09_a_bad_line_is_a_problem_and_the_others_are_read(
     assert isinstance(bad, Problem)
     assert (bad.name, bad.reason[: len(reason)]) == (f"{path}, line 2", reason)
     assert good == Dataset("J2:J2", {"DETECTOR": "WFC"})
+
+
+def test_S05_a_line_or_a_cell_that_is_too_long_is_a_problem(tmp_path: Path) -> None:
+    path, limit = tmp_path / "x.csv", jsonlines.MAX_LINE_BYTES
+
+    found = read(path, b"id,X\nA:A," + b"x" * limit + b"\nB:B," + b"x" * 200_000 + b"\nC:C,1\n")
+
+    assert found == [
+        Problem(f"{path}, line 2", f"it is longer than {limit} bytes"),
+        Problem(f"{path}, line 3", "field larger than field limit (131072)"),
+        Dataset("C:C", {"X": "1"}),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,29 @@ def test_without_a_rootname_the_file_gives_the_id(tmp_path: Path) -> None:
     write(tmp_path / "jw8_01_nrs1_uncal.fits", TELESCOP="JWST")
 
     assert ids(tmp_path) == ["JW8_01_NRS1:JW8_01_NRS1"]
+
+
+@pytest.mark.parametrize("name", ["", "   ", "N/A"])
+def test_a_blank_rootname_is_none(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "j1a_raw.fits", ROOTNAME=name, ASN_ID="J1000")
+
+    assert ids(tmp_path) == ["J1000:J1A"]
+
+
+def test_E09_what_makes_no_id_is_a_problem_and_the_others_are_read(tmp_path: Path) -> None:
+    """A file may have any name, also one that is no text: an id of it could not be written anywhere."""
+    write(tmp_path / "a_raw.fits", ROOTNAME="j1 a:b")
+    write(tmp_path / "c_raw.fits", ROOTNAME="j1c")
+    write(tmp_path / "b_raw.fits").rename(tmp_path / os.fsdecode(b"b\xff_raw.fits"))
+
+    found = list(fitstrees.read(tmp_path))
+
+    reason = "ids without blanks and colons were expected, found "
+    assert [each for each in found if isinstance(each, Problem)] == [
+        Problem(str(tmp_path / "a_raw.fits"), f"{reason}'J1 A:B:J1 A:B'"),
+        Problem(repr(f"{tmp_path}/b\udcff_raw.fits"), f"{reason}'B\\udcff:B\\udcff'"),
+    ]
+    assert [each.id for each in found if isinstance(each, Dataset)] == ["J1C:J1C"]
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_and_the_others_are_read(tmp_path: Path) -> None:

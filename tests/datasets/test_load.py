@@ -3,8 +3,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from astropy.io import fits  # type: ignore[import-untyped]
 from crdscache.contexts.records import Problem
 from crdscache.datasets import load
 from crdscache.datasets.database import Database
-from crdscache.datasets.load import Loader
+from crdscache.datasets.load import Loaded, Loader
 from crdscache.datasets.records import Asked, Dataset
-from crdscache.errors import DatasetError
+from crdscache.errors import DatasetError, UnreachableError
 from tests import mounts
 from tests.caches import CHECKOUT, wait_until
 
@@ -109,6 +110,7 @@ def test_of_a_table_that_is_not_ours_nothing_is_said(tmp_path: Path) -> None:
     asked = ("acs", "wfc3", "acs")
     assert [load.complete_parameters(*each) for each in zip(urls, asked, strict=True)] == [None] * 3
     assert load.complete_parameters("postgresql://nowhere/dads", "acs") is None
+    assert load.complete_parameters(f"sqlite+pysqlite:///{ours}", "acs") == {*SETS["acs"]}
     assert not (tmp_path / "none").exists()
 
 
@@ -141,16 +143,108 @@ def test_of_a_tree_only_what_has_changed_is_read_again(tmp_path: Path) -> None:
     }
 
 
-def test_the_day_of_the_latest_data_set_is_known(tmp_path: Path) -> None:
-    path = tmp_path / "c.sqlite"
-    days = ("2010-01-01", "2012-05-06", "31/12/99")
-    Loader(path, SETS, describe).load(
-        [acs(f"J{number}:J{number}", **{"DATE-OBS": day}) for number, day in enumerate(days)]
-    )
+def test_E09_a_file_whose_name_is_no_text_is_loaded_and_known_again(tmp_path: Path) -> None:
+    tree, path = tmp_path / "tree", tmp_path / "c.sqlite"
+    tree.mkdir()
+    write(tree / "j1a_raw.fits", ROOTNAME="j1a")
+    (tree / "j1a_raw.fits").rename(tree / os.fsdecode(b"\xff_raw.fits"))
 
-    assert load.newest(path, "acs", ("DATE-OBS",)) == "2012-05-06"
-    assert load.newest(path, "cos", ("DATE-OBS",)) is None
-    assert load.newest(tmp_path / "none", "acs", ("DATE-OBS",)) is None
+    first, second = (Loader(path, SETS, describe).load_tree(tree) for _ in range(2))
+
+    assert (first, second) == (Loaded(n_datasets=1), Loaded(n_unchanged=1))
+
+
+def test_E09_an_id_that_no_catalogue_can_have_is_a_problem_and_the_others_are_loaded(tmp_path: Path) -> None:
+    path, bad = tmp_path / "c.sqlite", ("", ":", "a:b:c", "a b:c", "a\x1b:b", "\udcff", "x" * 129)
+
+    loaded = Loader(path, SETS, describe).load([acs(name) for name in (*bad, ":j1", "j2:")])
+
+    reason = "an id of 1 to 128 printable characters, without blanks and colons, was expected"
+    assert loaded == Loaded(2, problems=[Problem(repr(name), reason) for name in bad])
+    assert list(rows(path)) == ["J1:J1", "J2:J2"]
+
+
+@dataclass
+class Archive:
+    """What a server has, in no order of time, and what it was asked for."""
+
+    days: dict[str, str]
+    breaks_at: int | None = None  # after so many data sets
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def ask(self, instrument: str, since: str | None) -> Iterator[Dataset | Problem]:
+        self.asked.append((instrument, since))
+        days = self.days if instrument == "acs" else {}
+        for number, (name, day) in enumerate(days.items()):
+            if number == self.breaks_at:
+                raise UnreachableError("the server is gone")
+            if since is None or day >= since:
+                yield acs(name, **{"DATE-OBS": day})
+
+
+def test_of_a_server_all_is_asked_once_and_then_from_the_day_before_the_last(tmp_path: Path) -> None:
+    archive = Archive({"J1:J1": "2012-03-01", "J2:J2": "2010-01-01", "J3:J3": "no day"})
+    loader = Loader(tmp_path / "c.sqlite", SETS, describe)
+
+    first = loader.load_server(archive.ask)
+    archive.days |= {"J4:J4": "2012-02-29", "J5:J5": "2012-03-05"}
+    second, third = loader.load_server(archive.ask), loader.load_server(archive.ask)
+
+    assert [each.n_datasets for each in (first, second, third)] == [3, 4, 2]  # "no day" is never too early
+    assert [since for name, since in archive.asked if name == "acs"] == [None, "2012-02-29", "2012-03-04"]
+    assert [since for name, since in archive.asked if name == "cos"] == [None, None, None]
+    assert sorted(rows(tmp_path / "c.sqlite")) == ["J1:J1", "J2:J2", "J3:J3", "J4:J4", "J5:J5"]
+
+
+def test_N16_a_load_of_a_server_that_is_cut_off_is_completed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest day came first: by the rows that are here, nothing earlier would ever be asked for."""
+    monkeypatch.setattr(load, "_AT_ONCE", 2)
+    days = {f"J{number}:J{number}": f"20{20 - number}-01-01" for number in range(9)}
+    path, archive = tmp_path / "c.sqlite", Archive(days, breaks_at=5)
+    loader = Loader(path, SETS, describe)
+
+    with pytest.raises(UnreachableError):
+        loader.load_server(archive.ask)
+    n_before = len(rows(path))
+    archive.breaks_at = None
+    loader.load_server(archive.ask)
+
+    assert (n_before, sorted(rows(path))) == (4, sorted(days))
+
+
+def test_what_came_from_elsewhere_is_no_sign_of_what_the_server_has_told(tmp_path: Path) -> None:
+    archive = Archive({"J1:J1": "2010-01-01"})
+    loader = Loader(tmp_path / "c.sqlite", SETS, describe)
+    loader.load([acs("J2:J2", **{"DATE-OBS": "2012-01-01"})])
+
+    loader.load_server(archive.ask)
+
+    assert sorted(rows(tmp_path / "c.sqlite")) == ["J1:J1", "J2:J2"]
+    assert archive.asked[0] == ("acs", None)
+
+
+def test_the_server_is_asked_for_all_again_once_more_parameters_are_wanted(tmp_path: Path) -> None:
+    archive = Archive({"J1:J1": "2010-01-01", "J2:J2": "2012-01-01"})
+    path, wider = tmp_path / "c.sqlite", {"acs": ("DETECTOR", "DATE-OBS", "CCDAMP")}
+    Loader(path, SETS, describe).load_server(archive.ask)
+
+    Loader(path, wider, describe).load_server(archive.ask)
+
+    assert archive.asked[-1] == ("acs", None)
+    assert load.complete_parameters(f"sqlite:///{path}", "acs") == set(wider["acs"])
+
+
+@pytest.mark.parametrize("day", ["9999-01-01", "ABCD-EF-GH", "2013-02-30", ""])
+def test_E09_a_day_that_cannot_be_does_not_count_as_the_last(tmp_path: Path, day: str) -> None:
+    archive = Archive({"J1:J1": "2012-03-01", "J2:J2": day})
+    loader = Loader(tmp_path / "c.sqlite", SETS, describe)
+
+    for _ in range(2):
+        loader.load_server(archive.ask)
+
+    assert archive.asked[-2:] == [("acs", "2012-02-29"), ("cos", None)]
 
 
 def test_E08_a_catalogue_that_cannot_be_written_is_named(tmp_path: Path) -> None:
