@@ -24,6 +24,7 @@ with joblog.job_log(snakemake.log[0]):
             reporting.comparison(snakemake.config),
             config.cache.reference_directory(layout.find_mode(config.cache, config.new_mode), name).joinpath,
             server,
+            held.info.max_headers_per_rpc,
         )
         tally = comparer.compare(name, files, tells_unknown=name == step.instruments[0])
     results.save(Path(snakemake.output.tally), tally)

@@ -7,10 +7,11 @@ from crdscache.affected import population
 from crdscache.affected.compare import Batch
 from crdscache.affected.difference import InstrumentChange
 from crdscache.bestrefs.choose import Chooser
+from crdscache.contexts import changes
 from crdscache.contexts.records import Archive, Problem
 from crdscache.datasets import cataloguemap, load, rpc, sources
 from crdscache.datasets.database import Database
-from crdscache.datasets.records import Dataset
+from crdscache.datasets.records import Asked, Dataset
 from crdscache.datasets.sources import Kind
 from crdscache.errors import DatasetError
 from crdscache.server.rpc import RpcClient
@@ -23,6 +24,7 @@ class Reader:
     archive: Archive
     choosers: tuple[Chooser, Chooser]  # old and new rules
     server: RpcClient
+    headers_per_call: int  # that the server gives at a time
 
     def batches(
         self, change: InstrumentChange, more: Sequence[str], since: str | None, *, tells_unknown: bool
@@ -47,8 +49,11 @@ class Reader:
         if kind is Kind.DATABASE:
             found = self._of_database(change, more, since)
         else:
-            is_server = kind is Kind.SERVER
-            datasets = self._of_server(change, since) if is_server else sources.datasets(self.archive.source)
+            if kind is Kind.SERVER:
+                asked = Asked(change.name, change.parameters, since)
+                datasets = of_server(self.server, self.choosers[::-1], asked, self.headers_per_call)
+            else:
+                datasets = sources.datasets(self.archive.source)
             found = population.of_datasets(datasets, change, self.choosers, more, tells_unknown=tells_unknown)
         yield from population.joined(population.not_before(found, since))
 
@@ -65,20 +70,44 @@ class Reader:
                 _require_loaded(archive.source, change.name, asked.parameters)
             yield from population.of_rows(database.rows(asked), primary, change.name)
 
-    def _of_server(self, change: InstrumentChange, since: str | None) -> Iterator[Dataset | Problem]:
-        """Ask the server, which tells of a data set only what the rules of one context ask for."""
-        old, new = self.choosers
-        batch = self.server.server_info(new.observatory).max_headers_per_rpc
-        context = new.context if change.new is not None else old.context
-        ids = sorted(rpc.dataset_ids(self.server, context, change.name, since))
-        known = change.new or change.old
-        lacks = set(change.parameters) - {upper for _, upper, _ in known.wanted.names} if known else set()
-        for start in range(0, len(ids), batch):
-            some = ids[start : start + batch]
-            found = rpc.headers(self.server, context, some, batch)
-            yield from (
-                with_more(found, rpc.headers(self.server, old.context, some, batch)) if lacks else found
-            )
+
+def of_server(
+    server: RpcClient,
+    choosers: Sequence[Chooser],
+    asked: Asked,
+    headers_per_call: int,
+) -> Iterator[Dataset | Problem]:
+    """Ask the server for the data sets of an instrument.
+
+    It tells of a data set only what the rules of one context ask for: it is asked by each that adds to that.
+
+    Raises
+    ------
+    ServerError, UnreachableError
+        After the data sets that came before.
+    """
+    first, *others = _contexts(choosers, asked.instrument, asked.parameters)
+    since = None if asked.since is None else f"{asked.since} 00:00:00"
+    ids = sorted(rpc.dataset_ids(server, first, asked.instrument, since))
+    for start in range(0, len(ids), headers_per_call):
+        some = ids[start : start + headers_per_call]
+        told = rpc.headers(server, first, some, headers_per_call)
+        for other in others:
+            told = _with_more(told, rpc.headers(server, other, some, headers_per_call))
+        yield from told
+
+
+def _contexts(choosers: Sequence[Chooser], instrument: str, parameters: Iterable[str]) -> list[str]:
+    """Name the contexts that together ask for some parameters, the first that has the instrument first."""
+    contexts: list[str] = []
+    left = set(parameters)
+    for chooser in choosers:
+        if instrument in changes.imaps(chooser.root):
+            wanted = {upper for _, upper, _ in chooser.instrument(instrument).wanted.names}
+            if not contexts or wanted & left:
+                contexts.append(chooser.context)
+            left -= wanted
+    return contexts
 
 
 def _require_loaded(source: str, instrument: str, parameters: Iterable[str]) -> None:
@@ -92,7 +121,7 @@ def _require_loaded(source: str, instrument: str, parameters: Iterable[str]) -> 
         )
 
 
-def with_more(
+def _with_more(
     datasets: Iterable[Dataset | Problem], others: Iterable[Dataset | Problem]
 ) -> Iterator[Dataset | Problem]:
     """Add to headers what others, of the same ids, have beside."""

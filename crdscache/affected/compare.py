@@ -10,8 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from crdscache.affected import exposuretypes, since, tablerows
-from crdscache.affected.deciding import Deciding
+from crdscache.affected import deciding, exposuretypes, since, tablerows
 from crdscache.affected.difference import InstrumentChange, TypeChange
 from crdscache.affected.exposuretypes import ExposureTypes
 from crdscache.bestrefs import columns
@@ -142,16 +141,15 @@ def _of_type(
         return
     fields = tablerows.fields(instrument, change.reftype) if counts.same_rows else ()
     cases = [pair_of, *_cases(change, (seen_by_old, seen_by_new)), table.cases(fields)[0]]
-    deciding = Deciding(change)
     for members in _alike([codes[touched] for codes in cases], touched):
         one, number = members[0], int(pair_of[members[0]])
         before, after = answers[number]
-        found, rule = effects[number], ""
+        found, row = effects[number], ""
         if found is Effect.AFFECTED:
-            rule = deciding.rule(seen_by_old.values(one), seen_by_new.values(one))
+            row = deciding.rule(change, seen_by_old.values(one), seen_by_new.values(one))
             if counts.are_same(instrument, change.reftype, before, after, table.values(one)):
                 found = Effect.SAME_ROWS
-        yield Difference(change, found, file_of(before), file_of(after), rule, members)
+        yield Difference(change, found, file_of(before), file_of(after), row, members)
 
 
 def _cases(change: TypeChange, tables: Sequence[Table]) -> Iterator[Numbers]:

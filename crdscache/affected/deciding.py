@@ -14,27 +14,21 @@ from crdscache.bestrefs.selectors import UseAfter
 Values: TypeAlias = Mapping[str, str]
 
 
-class Deciding:
-    """Names the row that decided, under the old rules and under the new ones."""
+def rule(change: TypeChange, old: Values, new: Values) -> str:
+    """Name the row that is new or no longer there; else say what decides now.
 
-    def __init__(self, change: TypeChange) -> None:
-        self._change = change
-
-    def rule(self, old: Values, new: Values) -> str:
-        """Name the row that is new or no longer there; else say what decides now.
-
-        Parameters
-        ----------
-        old, new
-            What each side looks at of a data set.
-        """
-        now, how = _decided(self._change.new, new)
-        if now is not None and not _has(self._change.old, now):
-            return f"new: {now.key()}"
-        before, _ = _decided(self._change.old, old)
-        if before is not None and not _has(self._change.new, before):
-            return f"no longer: {before.key()}"
-        return f"now: {now.key() if now is not None else how}"
+    Parameters
+    ----------
+    old, new
+        What each side looks at of a data set.
+    """
+    now, how = _decided(change.new, new)
+    if now is not None and not _has(change.old, now):
+        return f"new: {now.key()}"
+    before, _ = _decided(change.old, old)
+    if before is not None and not _has(change.new, before):
+        return f"no longer: {before.key()}"
+    return f"now: {now.key() if now is not None else how}"
 
 
 def _decided(rules: Rules, values: Values) -> tuple[Row | None, str]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from crdscache.affected import since
 from crdscache.bestrefs import elements
 from crdscache.bestrefs.answers import NoFile
 from crdscache.bestrefs.choose import Chooser, Instrument, Load
@@ -18,6 +17,7 @@ from crdscache.bestrefs.rmaps import Rmap
 from crdscache.bestrefs.selectors import UseAfter
 from crdscache.contexts import changes, mapping, times
 from crdscache.contexts.mapping import Key, Node, SelectorClass, Table, Value
+from crdscache.datasets.records import DATES
 
 # They tell one version of a mapping from another, and decide nothing.
 _SAYS_NOTHING = ("name", "derived_from", "sha1sum")
@@ -89,7 +89,7 @@ class InstrumentChange:
         """The parameters that tell the day of a data set, whether its types look at it or not."""
         sides = [side for side in (self.old, self.new) if side is not None]
         wanted = {upper for side in sides for _, upper, _ in side.wanted.names}
-        return tuple(name for name in since.DATES if name in wanted)
+        return tuple(name for name in DATES if name in wanted)
 
     @property
     def since(self) -> str | None:
@@ -183,7 +183,7 @@ def _since(old: Rmap, new: Rmap, before: Leaves, after: Leaves) -> str | None:
 
 def _by_starts(rmap: Rmap) -> Match | None:
     """Give the rows of rules by which the day of a data set matters through starts alone."""
-    match, is_by_day = rmap.selector, rmap.time_parkeys[:1] in [(name,) for name in since.DATES]
+    match, is_by_day = rmap.selector, rmap.time_parkeys[:1] in [(name,) for name in DATES]
     if not is_by_day or rmap.has_hooks or rmap.classes != _STARTS_ONLY or not isinstance(match, Match):
         return None
     return match if match.may_merge and all(isinstance(row, UseAfter) for row in match.children) else None

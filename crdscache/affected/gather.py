@@ -3,7 +3,7 @@
 import gzip
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crdscache.affected import results, story
@@ -56,7 +56,7 @@ def gather(report: Report, parts: Parts, summary: Summary) -> Summary:
     _join(report, "affected", results.AFFECTED, parts.affected if is_whole else ())
     _join(report, "undetermined", results.UNDETERMINED, parts.undetermined)
     _join(report, "failed", results.FAILED, parts.failed)
-    told = Summary(summary.observatory, summary.use_case, summary.when, len(products), summary.steps)
+    told = replace(summary, n_affected=len(products))
     with publish.publish(report.log) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.writelines(f"{line}\n" for line in story.log(told, parts.failed, parts.undetermined))
     results.save_summary(report.summary, told)

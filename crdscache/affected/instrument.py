@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 _RULES = (ContextError, MappingError, MissingMappingError)
 _ARCHIVE = (DatasetError, ServerError, UnreachableError)
-Put = Callable[[Iterable[Sequence[str]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,7 @@ class Comparer:
     comparison: Comparison
     where: Callable[[str], Path]  # where a reference lies in the cache
     server: RpcClient
+    headers_per_call: int  # that the server gives at a time
 
     def compare(self, instrument: str, files: Files, *, tells_unknown: bool) -> Tally:
         """Compare one instrument, and write what was found; what stops it on the way is told in the tally.
@@ -95,7 +95,7 @@ class Comparer:
         change = tallying.change
         if not change.types:
             return iter(())
-        reader = archives.Reader(self.archive, self.choosers, self.server)
+        reader = archives.Reader(self.archive, self.choosers, self.server, self.headers_per_call)
         return reader.batches(change, more, tallying.since, tells_unknown=tells_unknown)
 
 

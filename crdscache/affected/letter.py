@@ -5,6 +5,7 @@ Source: docs/protocol.md, "Affected data sets".
 
 import gzip
 import hashlib
+import math
 import quopri
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -131,7 +132,7 @@ def _lists(letter: Letter, limits: Limits, room_bytes: int) -> list[bytes]:
             return parts
         if not limits.splits:
             return []
-        n_parts += 1
+        n_parts = max(n_parts + 1, math.ceil(sum(map(len, parts)) / most))
 
 
 def framed(letter: Letter, most: int = _MOST_CHARACTERS[0]) -> Iterator[str]:

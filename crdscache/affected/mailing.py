@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from crdscache.affected import letter, post, story
@@ -79,12 +80,7 @@ def post_report(place: Path, summary: Summary, run_id: str, envelope: Envelope, 
 
 def deliver(spool: Spool, route: MailRoute) -> Iterator[Delivery]:
     """Send all that waits; what cannot be sent now goes on waiting."""
-
-    def send(sender: str, recipients: Sequence[str], message: bytes) -> Mapping[str, tuple[str, bool]]:
-        refusals = post.send(route, sender, recipients, message)
-        return {recipient: (refusal.reason, refusal.is_final) for recipient, refusal in refusals.items()}
-
-    yield from spool.deliver(send)
+    yield from spool.deliver(partial(post.send, route))
 
 
 def load(place: Path) -> Receipt | None:

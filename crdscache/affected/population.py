@@ -83,7 +83,7 @@ def _of_instrument(
 ) -> Iterator[Dataset | Problem]:
     known = {name for chooser in choosers for name in changes.imaps(chooser.root)}
     for each in datasets:
-        name = None if isinstance(each, Problem) else instrument_of(each, choosers)
+        name = None if isinstance(each, Problem) else _name_of_instrument(each, choosers[-1])
         if name == instrument:
             yield each
         elif tells_unknown and name not in known:
@@ -96,9 +96,8 @@ def _unknown(name: str | None) -> str:
     )
 
 
-def instrument_of(dataset: Dataset, choosers: Sequence[Chooser]) -> str | None:
+def _name_of_instrument(dataset: Dataset, chooser: Chooser) -> str | None:
     """Tell the instrument of a data set, in lower case; None where nothing tells it."""
-    chooser = choosers[-1]
     header = parameters.renamed(dataset.header, chooser.observatory)
     try:
         return parameters.instrument(header, chooser.primary, chooser.context)

@@ -4,12 +4,12 @@ import logging
 import smtplib
 import ssl
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 
 import stamina
 
+from crdscache.affected.spool import Refusal
 from crdscache.contexts.records import MailRoute
 from crdscache.errors import DiskError, SettingsError, TransferError, UnreachableError
 
@@ -19,14 +19,6 @@ _PERMANENT = 500  # replies from here on mean that another attempt would not hel
 _CLOSING = 421  # the server breaks off: of what it took before in this conversation, nothing counts
 _LOGIN = frozenset({530, 534, 535, 538})  # it wants a login, or another one
 _WAIT_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a recipient did not get a mail."""
-
-    reason: str
-    is_final: bool  # else another attempt may do better
 
 
 def send(route: MailRoute, sender: str, recipients: Sequence[str], message: bytes) -> dict[str, Refusal]:
@@ -126,15 +118,14 @@ def _connected(route: MailRoute) -> smtplib.SMTP:
         )
     else:
         server = smtplib.SMTP(route.host, route.port, timeout=route.timeout_s)
-    try:
+    with ExitStack() as undo:
+        undo.callback(server.close)
         if route.security == "starttls":
             server.starttls(context=context)
         if route.user is not None:
             server.login(route.user, route.password or "")
         server.ehlo_or_helo_if_needed()
-    except BaseException:
-        server.close()
-        raise
+        undo.pop_all()
     return server
 
 

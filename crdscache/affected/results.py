@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crdscache.cache import publish
+from crdscache.contexts.changes import Transition
 from crdscache.contexts.records import Problem
 
 AFFECTED = ("id", "instrument", "type", "old", "new", "rmap", "rule")
@@ -63,14 +64,10 @@ def _tally(data: dict[str, Any]) -> Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(Transition):
     """One change of context, and what came of each instrument whose rules differ."""
 
-    old: str
-    new: str
-    when: str  # UTC; "" where two contexts were named
-    why: str
-    tallies: tuple[Tally, ...]
+    tallies: tuple[Tally, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

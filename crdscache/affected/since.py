@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 
 from crdscache.bestrefs.columns import Table
 from crdscache.contexts import times
-
-DATES = ("DATE-OBS", "META.OBSERVATION.DATE")
+from crdscache.datasets.records import DATES
 
 _DAY = len("2000-01-01")
 

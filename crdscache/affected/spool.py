@@ -17,8 +17,17 @@ logger = logging.getLogger(__name__)
 
 _SENT = ("when", "key", "recipient", "outcome", "reason")
 
-# Sends a message to recipients, and gives those who were refused: why, and whether for good.
-Send = Callable[[str, Sequence[str], bytes], Mapping[str, tuple[str, bool]]]
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a recipient did not get a mail."""
+
+    reason: str
+    is_final: bool  # else another attempt may do better
+
+
+# Sends a message to recipients, and gives those who were refused.
+Send = Callable[[str, Sequence[str], bytes], Mapping[str, Refusal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ class Spool:
                 yield Delivery(key, refused={"its entry": "it is damaged, and kept aside"})
                 continue
             left = self._left(key, entry.recipients)  # a kill can have come between record and removal
-            reason, refusals = no_way, dict[str, tuple[str, bool]]()
+            reason, refusals = no_way, dict[str, Refusal]()
             if left and not reason:
                 try:
                     refusals = dict(send(entry.sender, left, message))
@@ -93,11 +102,9 @@ class Spool:
             else:
                 yield self._record(entry, left, refusals)
 
-    def _record(
-        self, entry: _Entry, left: Sequence[str], refusals: Mapping[str, tuple[str, bool]]
-    ) -> Delivery:
+    def _record(self, entry: _Entry, left: Sequence[str], refusals: Mapping[str, Refusal]) -> Delivery:
         sent = tuple(recipient for recipient in left if recipient not in refusals)
-        refused = {recipient: reason for recipient, (reason, is_final) in refusals.items() if is_final}
+        refused = {recipient: each.reason for recipient, each in refusals.items() if each.is_final}
         waiting = tuple(recipient for recipient in refusals if recipient not in refused)
         for recipient in (*sent, *refused):
             outcome = "refused" if recipient in refused else "sent"
@@ -108,7 +115,7 @@ class Spool:
         else:
             self._card(entry.key).unlink()
             self._message(entry.key).unlink(missing_ok=True)
-        reasons = {refusals[recipient][0] for recipient in waiting}
+        reasons = {refusals[recipient].reason for recipient in waiting}
         return Delivery(entry.key, sent, refused, waiting, "; ".join(sorted(reasons)))
 
     def _left(self, key: str, recipients: Sequence[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from crdscache.cache import commit, publish, tables
 from crdscache.cache.layout import Layout
 from crdscache.contexts import times
+from crdscache.contexts.changes import Transition
 from crdscache.contexts.serverinfo import Era
 from crdscache.errors import CacheError
 
@@ -23,16 +24,6 @@ class Point:
 
     when: str  # UTC
     context: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """A change from one context to another."""
-
-    old: str
-    new: str
-    when: str  # UTC
     why: str
 
 

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crdscache.affected import transitions
-from crdscache.affected.transitions import Mark, Point, Transition
+from crdscache.affected.transitions import Mark, Point
 from crdscache.cache import identity, lease, locks, publish, rules, serverconfig
 from crdscache.cache.layout import Layout
 from crdscache.commands.reader import Reader
 from crdscache.commands.telling import Teller
 from crdscache.contexts import closure, times
 from crdscache.contexts.catalogue import Catalogue
+from crdscache.contexts.changes import Transition
 from crdscache.contexts.records import Problem
 from crdscache.errors import CacheError, ContextError, SettingsError, disk_error
-from crdscache.workflow import affecting, joblog, launch, reporting, runs, steps
+from crdscache.workflow import affecting, joblog, launch, report, reporting, runs, steps
 from crdscache.workflow.affecting import Report
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.status import Status
@@ -77,12 +78,12 @@ class AffectedRun:
         with locks.exclusive(lock_file, busy="another affected_datasets is at work") as lock:
             try:
                 self._deliver()
-                for report, mark in self._reports(run):
-                    if not self._do(run, report, lock):
+                for planned, mark in self._reports(run):
+                    if not self._do(run, planned, lock):
                         break
                     if mark is not None:
                         transitions.save(self._marks, mark)
-                        affecting.prune(self._marks, self._found.values["keep_reports"])
+                    affecting.prune(self._marks, self._found.values["keep_reports"])
             except SettingsError:
                 raise
             except CacheError as error:
@@ -117,9 +118,9 @@ class AffectedRun:
         if not self._follows:
             asked = self._options.old_context, self._options.new_context
             with lease.take(self._config.cache, *asked) as held:
-                old, new = (held.hold(context) for context in asked)
-                _require_rules(self._config.cache, old, new)
-                yield affecting.report([affecting.step(held, old, new)], run.run_id, sends=self._sends), None
+                change = Transition(*(held.hold(context) for context in asked))
+                _require_rules(self._config.cache, self._load_rules(), change)
+                yield affecting.report([affecting.step(held, change)], run.run_id, sends=self._sends), None
             return
         points = self._points()
         mark = transitions.load(self._marks)
@@ -133,9 +134,9 @@ class AffectedRun:
             ready = self._ready(held, waiting)
             groups = [ready] if len(ready) > _MOST_AT_ONCE else [[each] for each in ready]
             for group in groups:
-                steps = [affecting.step(held, each.old, each.new, each.when, each.why) for each in group]
-                report = affecting.report(steps, group[-1].when, sends=self._sends)
-                yield report, transitions.mark_at(points, group[-1])
+                settled = [affecting.step(held, each) for each in group]
+                planned = affecting.report(settled, group[-1].when, sends=self._sends)
+                yield planned, transitions.mark_at(points, group[-1])
 
     def _points(self) -> list[Point]:
         if self._found.values["follow"] == "cache":
@@ -155,10 +156,11 @@ class AffectedRun:
 
     def _ready(self, held: lease.Lease, waiting: Sequence[Transition]) -> list[Transition]:
         """Take changes, in order, up to the first one whose rules are not here yet."""
-        ready = []
+        ready, load = [], self._load_rules()
         for each in waiting:
             try:
-                _require_rules(self._config.cache, held.hold(each.old), held.hold(each.new))
+                held.hold(each.old), held.hold(each.new)
+                _require_rules(self._config.cache, load, each)
             except ContextError as error:
                 if times.age_s(each.when) > _PATIENCE_S:
                     self._told.message = f"{each.old} --> {each.new} cannot be compared: {error}"
@@ -168,27 +170,31 @@ class AffectedRun:
             ready.append(each)
         return ready
 
-    def _do(self, run: Run, report: Report, lock: int) -> bool:
+    def _load_rules(self) -> closure.Load:
+        cache = self._config.cache
+        memory = cache.state / steps.LINKS if os.access(cache.state, os.W_OK) else None
+        return rules.Rules(cache.mappings, Catalogue({}), memory).load
+
+    def _do(self, run: Run, planned: Report, lock: int) -> bool:
         """Run the workflow for one report, and note what came of it; False: it has to be done again."""
         from crdscache.affected import mailing, results
 
-        marks = self._directory / affecting.DIRECTORY
-        place, log = marks / report.name, self._log(run)
-        _forget_unread(marks, report)
+        place, log = self._marks / planned.name, self._log(run)
+        _forget_unread(self._marks, planned)
         keys = {"run_id": run.run_id, "on_terminal": False, "held_context": "", "batch": "none"}
-        values = {**self._found.values, **keys, "affected_report": affecting.to_config(report)}
+        values = {**self._found.values, **keys, "affected_report": affecting.to_config(planned)}
         cores, environ = self._options.cores, self._found.environ
         start = launch.Start("affected", values, cores, environ, "readers.smk", self._directory)
         if not log.exists():
             joblog.log_to(log)
         end = launch.run(start, self._config.cache, lock, log, None)
         receipt = mailing.load(place)
-        if receipt is None or receipt.run_id != report.run_id:
+        if receipt is None or receipt.run_id != planned.run_id:
             raise CacheError(end.message)
         summary = results.load_summary(place / "summary.json")
         if self._options.server_list:
             self._compare_with_server(place, summary)
-        self._note(report, place, summary)
+        self._note(planned, place, summary)
         for delivery in receipt.deliveries:
             self._tell_delivery(delivery)
         return summary.disposition is not results.Disposition.FAILED
@@ -203,18 +209,18 @@ class AffectedRun:
         if problem is not None:
             self._told.failures.append(problem)
 
-    def _note(self, report: Report, place: Path, summary: "Summary") -> None:
+    def _note(self, planned: Report, place: Path, summary: "Summary") -> None:
         from crdscache.affected import results
 
         self._told.summaries.append(summary)
         self._told.failures += results.problems(summary)
         if summary.disposition is results.Disposition.FAILED:
-            self._told.message = f"{report.name}: the data sets could not be read to their end"
+            self._told.message = f"{planned.name}: the data sets could not be read to their end"
         where = place
         if self._options.output is not None:
             where = _copy(place, self._options.output)
         count = f"{summary.n_affected} products affected"
-        pair = f"{report.steps[0].old} --> {report.steps[-1].new}"
+        pair = f"{planned.steps[0].old} --> {planned.steps[-1].new}"
         self._told.news.append(f"{pair}: {summary.disposition.value}, {count}; in {where}")
 
     def _tell_delivery(self, delivery: "Delivery") -> None:
@@ -244,16 +250,15 @@ class AffectedRun:
             teller = Teller(cache, self._options, sys.stderr.isatty(), self._config.keep_logs)
             teller.tell(run, result, kind=runs.AFFECTED)
         elif not is_idle:
-            sys.stderr.write(
-                "".join(f"{line}\n" for line in (*told.news, *map(str, told.failures), result.message))
-            )
+            out, err = report.lines(cache.observatory, result, before)
+            sys.stderr.write("".join(f"{line}\n" for line in (*out, *err)))
         if self._options.json:
             reports = [summary.to_json() for summary in told.summaries]
             sys.stdout.write(json.dumps({"status": status, "reports": reports}, indent=2) + "\n")
         return status
 
 
-def _require_rules(cache: Layout, *contexts: str) -> None:
+def _require_rules(cache: Layout, load: closure.Load, change: Transition) -> None:
     """Refuse contexts of which rules are not here yet; what is wrong with rules that are here is told later.
 
     Raises
@@ -261,9 +266,7 @@ def _require_rules(cache: Layout, *contexts: str) -> None:
     ContextError
         The message has the command that brings them.
     """
-    memory = cache.state / steps.LINKS if os.access(cache.state, os.W_OK) else None
-    load = rules.Rules(cache.mappings, Catalogue({}), memory).load
-    for context in contexts:
+    for context in (change.old, change.new):
         names = [problem.name for problem in closure.walk(context, load).problems]
         missing = [name for name in names if not (cache.mappings / name).exists()]
         if missing:
@@ -271,18 +274,18 @@ def _require_rules(cache: Layout, *contexts: str) -> None:
             raise ContextError(context, f"lacks {len(missing)} mappings, {missing[0]} first: {cure}")
 
 
-def _forget_unread(directory: Path, report: Report) -> None:
+def _forget_unread(directory: Path, planned: Report) -> None:
     """Have done again what could not be read to its end the last time."""
     from crdscache.affected import results
 
-    places = ((directory / step.name, each) for step in report.steps for each in step.instruments)
+    places = ((directory / step.name, each) for step in planned.steps for each in step.instruments)
     unread = [
         path
         for path in (place / f"{each}.json" for place, each in places)
         if path.exists() and results.load(path).unread
     ]
     # Snakemake makes nothing anew that only a result needs which is there.
-    after = [directory / report.name / name for name in ("summary.json", "mail.json")] if unread else []
+    after = [directory / planned.name / name for name in ("summary.json", "mail.json")] if unread else []
     for path in (*after, *unread):
         path.unlink(missing_ok=True)
 

@@ -16,9 +16,9 @@ from crdscache.cache.lease import Lease
 from crdscache.commands.reader import Reader
 from crdscache.contexts import changes
 from crdscache.contexts.records import Problem
-from crdscache.datasets import rpc, sources
+from crdscache.datasets import sources
 from crdscache.datasets.load import Loaded, Loader
-from crdscache.datasets.records import Dataset
+from crdscache.datasets.records import Asked, Dataset
 from crdscache.datasets.sources import Kind
 from crdscache.errors import BestrefsError, ContextError, SettingsError
 from crdscache.server.rpc import RpcClient
@@ -43,7 +43,13 @@ def load(found: Reader, options: argparse.Namespace) -> int:
             case Kind.TREE:
                 loaded = loader.load_tree(Path(options.load).absolute())
             case Kind.SERVER:
-                loaded = _load_server(found, choosers, loader)
+                with RpcClient(config.server_url, config.patience) as server:
+
+                    def ask(instrument: str, day: str | None) -> Iterator[Dataset | Problem]:
+                        asked = Asked(instrument, sets[instrument], day)
+                        return archives.of_server(server, choosers, asked, held.info.max_headers_per_rpc)
+
+                    loaded = loader.load_server(ask)
             case Kind.DATABASE:
                 message = "--load: a database is read where it is: set `catalog`"
                 raise SettingsError(message)
@@ -95,37 +101,6 @@ def _describe(
     return name, values
 
 
-def _load_server(found: Reader, choosers: list[Chooser], loader: Loader) -> Loaded:
-    config = found.config
-    with RpcClient(config.server_url, config.patience) as server:
-        batch = server.server_info(config.cache.observatory).max_headers_per_rpc
-
-        def ask(instrument: str, day: str | None) -> Iterator[Dataset | Problem]:
-            first, *others = _contexts(choosers, instrument)
-            ids = rpc.dataset_ids(server, first, instrument, f"{day} 00:00:00" if day else None)
-            for start in range(0, len(ids), batch):
-                some = ids[start : start + batch]
-                told = rpc.headers(server, first, some, batch)
-                for other in others:
-                    told = archives.with_more(told, rpc.headers(server, other, some, batch))
-                yield from told
-
-        return loader.load_server(ask)
-
-
-def _contexts(choosers: list[Chooser], instrument: str) -> list[str]:
-    """Name the contexts to ask by: the server tells of a data set just what the rules of one ask for."""
-    contexts: list[str] = []
-    told: set[str] = set()
-    for chooser in choosers:
-        if instrument in changes.imaps(chooser.root):
-            wanted = {upper for _, upper, _ in chooser.instrument(instrument).wanted.names}
-            if not contexts or not wanted <= told:
-                contexts.append(chooser.context)
-            told |= wanted
-    return contexts
-
-
 def _tell_loaded(loaded: Loaded, options: argparse.Namespace, path: Path) -> int:
     if options.json:
         told = {
@@ -153,7 +128,8 @@ def using(found: Reader, options: argparse.Namespace) -> int:
         chooser = Chooser(held.contexts[0], read)
         archive = reporting.archive(found.values, config.readers, found.environ)
         n_uses = 0
-        for use in uses.find(archives.Reader(archive, (chooser, chooser), server), options.using):
+        reader = archives.Reader(archive, (chooser, chooser), server, held.info.max_headers_per_rpc)
+        for use in uses.find(reader, options.using):
             sys.stdout.write(f"{use.id.lower()}\t{use.instrument}\t{use.reftype}\t{use.reference}\n")
             n_uses += 1
     if not options.quiet:

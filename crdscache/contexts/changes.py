@@ -1,10 +1,27 @@
 """Which instruments a change of context can concern: a mapping of the same name is the same."""
 
+from dataclasses import dataclass
+
 from crdscache.contexts import names
 from crdscache.contexts.mapping import Mapping
 
 # They have rules, but no data sets.
 _WITHOUT_DATASETS = frozenset({"synphot", "system"})
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change from one context to another."""
+
+    old: str
+    new: str
+    when: str = ""  # UTC; "" where somebody named the two
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of a directory for it."""
+        return f"{self.old.removesuffix('.pmap')}__{self.new.removesuffix('.pmap')}"
 
 
 def imaps(pmap: Mapping) -> dict[str, str]:

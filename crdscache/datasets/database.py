@@ -25,12 +25,11 @@ from sqlalchemy.engine.reflection import ObjectKind
 from crdscache.datasets import cataloguemap
 from crdscache.datasets.cataloguemap import CatalogueMap, TableMap
 from crdscache.datasets.cataloguerows import Field, RowReader
-from crdscache.datasets.records import Asked, Rows
+from crdscache.datasets.records import DATES, Asked, Rows
 from crdscache.errors import DatasetError, SettingsError
 
 _Columns: TypeAlias = Mapping[str, ReflectedColumn]
 
-DATES = ("DATE-OBS", "META.OBSERVATION.DATE")
 
 _PASSWORDS = ("password", "passwd", "pwd")
 _AT_ONCE = 2_000  # rows that the processor's cache holds: with 50,000 all takes half as long again

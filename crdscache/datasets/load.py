@@ -21,9 +21,8 @@ from crdscache.contexts import times
 from crdscache.contexts.records import Problem
 from crdscache.datasets import fitstrees, opening
 from crdscache.datasets.cataloguerows import MAX_ID
-from crdscache.datasets.database import DATES
 from crdscache.datasets.fitstrees import Member
-from crdscache.datasets.records import Dataset
+from crdscache.datasets.records import DATES, Dataset
 from crdscache.errors import DatasetError
 
 # Tells the instrument of a data set, and its parameters: all those of the set that the instrument has.
@@ -279,9 +278,8 @@ def complete_parameters(url: str, instrument: str) -> frozenset[str] | None:
         The catalogue cannot be read.
     """
     address = sa.make_url(url)
-    if (
-        address.get_backend_name() != "sqlite" or not Path(address.database or "").exists()
-    ):  # it would be made
+    is_sqlite = address.get_backend_name() == "sqlite"
+    if not is_sqlite or not Path(address.database or "").exists():  # SQLite would make the file
         return None
     engine = sa.create_engine(address)
     try:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from crdscache.contexts.records import Problem
 
+# The parameters that tell the day of a data set, by mission.
+DATES = ("DATE-OBS", "META.OBSERVATION.DATE")
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:

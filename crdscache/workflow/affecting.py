@@ -10,6 +10,7 @@ from crdscache.cache import lease, rules
 from crdscache.cache.layout import Layout
 from crdscache.cache.lease import Lease
 from crdscache.contexts import changes, times
+from crdscache.contexts.changes import Transition
 
 LOCK = "affected.lock"
 DIRECTORY = "affected"  # of the readers' directory
@@ -17,19 +18,10 @@ MAIL = "mail"  # the same
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One change of context."""
+class Step(Transition):
+    """One change of context, to be compared."""
 
-    old: str
-    new: str
-    when: str  # UTC; "" where two contexts were named
-    why: str
-    instruments: tuple[str, ...]  # whose rules may differ
-
-    @property
-    def name(self) -> str:
-        """The name of its directory."""
-        return pair_name(self.old, self.new)
+    instruments: tuple[str, ...] = ()  # whose rules may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +34,9 @@ class Report:
     sends: bool  # else the mail is just written to a file
     steps: tuple[Step, ...]
 
-    @property
-    def is_digest(self) -> bool:
-        """Whether it tells of many changes."""
-        return len(self.steps) > 1
 
-
-def pair_name(old: str, new: str) -> str:
-    """Name the directory of a change of context."""
-    return f"{old.removesuffix('.pmap')}__{new.removesuffix('.pmap')}"
-
-
-def step(held: Lease, old: str, new: str, when: str = "", why: str = "") -> Step:
-    """Settle what is to be compared between two contexts that are held.
+def step(held: Lease, change: Transition) -> Step:
+    """Settle what is to be compared; both contexts are held.
 
     Raises
     ------
@@ -62,13 +44,14 @@ def step(held: Lease, old: str, new: str, when: str = "", why: str = "") -> Step
         The root of one of them is not usable.
     """
     load = rules.loader(held.read, ignore_sums=True)
-    return Step(old, new, when, why, changes.instruments(load(old), load(new)))
+    instruments = changes.instruments(load(change.old), load(change.new))
+    return Step(change.old, change.new, change.when, change.why, instruments)
 
 
 def report(steps: Sequence[Step], run_id: str, *, sends: bool) -> Report:
     """Settle what one mail is to tell of; a change that comes twice is computed once."""
     once = {each.name: each for each in steps}
-    name = pair_name(steps[0].old, steps[-1].new) + (".digest" if len(once) > 1 else "")
+    name = Transition(steps[0].old, steps[-1].new).name + (".digest" if len(once) > 1 else "")
     return Report(name, steps[-1].when or times.now(), run_id, sends, tuple(once.values()))
 
 
@@ -101,4 +84,4 @@ def by_hand(cache: Layout, values: Mapping[str, Any]) -> Report | None:
     asked = values["affected_old"], values["affected_new"]
     with lease.take(cache, *asked) as held:
         old, new = map(held.hold, asked)
-        return report([step(held, old, new)], "by hand", sends=False)
+        return report([step(held, Transition(old, new))], "by hand", sends=False)

@@ -12,7 +12,7 @@ import yaml
 from crdscache.contexts.records import Archive, Comparison, MailRoute
 from crdscache.errors import SettingsError
 
-CATALOGUE = "catalogue.sqlite"  # in the readers' directory
+CATALOGUE = "catalogue.sqlite"  # in the readers' directory: the one that `--load` fills
 
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 _MB = 10**6
@@ -32,7 +32,7 @@ def archive(values: Mapping[str, Any], directory: Path, environ: Mapping[str, st
     SettingsError
         The address holds a password, or a file that is named cannot be read, or by too many.
     """
-    source = values["catalog"] or own_catalogue(directory)
+    source = values["catalog"] or f"sqlite:///{directory / CATALOGUE}"
     if _password_of(source):
         message = (
             "catalog: the address holds a password, which would show in logs; "
@@ -43,11 +43,6 @@ def archive(values: Mapping[str, Any], directory: Path, environ: Mapping[str, st
     return Archive(
         source, values["catalog_map"], _yaml(values["catalog_map"]), password, values["catalog_deadline_s"]
     )
-
-
-def own_catalogue(directory: Path) -> str:
-    """Give the address of the catalogue that `--load` fills."""
-    return f"sqlite:///{directory / CATALOGUE}"
 
 
 def comparison(values: Mapping[str, Any]) -> Comparison:

@@ -43,7 +43,7 @@ def test_a_catalogue_that_was_filled_before_the_rules_asked_for_more_is_refused(
 
     fill(tuple(name for name in every if name != lacks))
     with RpcClient("http://127.0.0.1:9", QUICK) as client:
-        reader = Reader(Archive(f"sqlite:///{path}", None, None, None, 60), choosers, client)
+        reader = Reader(Archive(f"sqlite:///{path}", None, None, None, 60), choosers, client, 1000)
 
         with pytest.raises(DatasetError) as told:
             list(reader.batches(change(choosers), (), None, tells_unknown=True))
@@ -62,7 +62,7 @@ def test_the_server_is_asked_for_what_only_the_old_rules_look_at(
     frugal.be_frugal(demo_root, monkeypatch)
     backward = choosers[1], choosers[0]
     with RpcClient(server.url, QUICK) as client:
-        reader = Reader(Archive("server", None, None, None, 60), backward, client)
+        reader = Reader(Archive("server", None, None, None, 60), backward, client, 1000)
         [batch] = reader.batches(change(backward), (), None, tells_unknown=True)
 
     assert server.requests["RPC get_dataset_headers_by_id"] == 2
@@ -78,7 +78,7 @@ def test_the_server_is_asked_once_for_what_the_new_rules_look_at(
     choosers: tuple[Chooser, Chooser], server: Server
 ) -> None:
     with RpcClient(server.url, QUICK) as client:
-        reader = Reader(Archive("server", None, None, None, 60), choosers, client)
+        reader = Reader(Archive("server", None, None, None, 60), choosers, client, 1000)
         [batch] = reader.batches(change(choosers), (), "2010-09-15", tells_unknown=True)
 
     assert server.requests["RPC get_dataset_headers_by_id"] == 1
@@ -91,7 +91,7 @@ def test_data_sets_without_an_instrument_are_told_by_one_of_the_readers(
     path = tmp_path / "x.jsonl"
     path.write_text(json.dumps({"id": "N:N", "header": {"DETECTOR": "WFC"}}) + "\n")
     with RpcClient("http://127.0.0.1:9", QUICK) as client:
-        reader = Reader(Archive(str(path), None, None, None, 60), choosers, client)
+        reader = Reader(Archive(str(path), None, None, None, 60), choosers, client, 1000)
         told = [
             [
                 problem.name

@@ -1,6 +1,6 @@
 import pytest
 
-from crdscache.affected.deciding import Deciding
+from crdscache.affected.deciding import rule
 from crdscache.affected.difference import TypeChange
 from crdscache.bestrefs.answers import NoFile
 from tests.bestrefs import rules
@@ -26,7 +26,7 @@ OLD = "Match({('FUV',): UseAfter({'2009-01-01 00:00:00': 'a.fits'})})"
 def test_a_row_that_is_new_is_named(new: str, expected: str) -> None:
     change = TypeChange("flatfile", rules.rmap(OLD, PARKEY), rules.rmap(new, PARKEY))
 
-    assert Deciding(change).rule(VALUES, VALUES) == expected
+    assert rule(change, VALUES, VALUES) == expected
 
 
 def test_where_the_new_row_was_there_before_the_one_that_went_is_named() -> None:
@@ -34,7 +34,7 @@ def test_where_the_new_row_was_there_before_the_one_that_went_is_named() -> None
     change = TypeChange("flatfile", rules.rmap(old, PARKEY), rules.rmap(OLD, PARKEY))
     gone = "no longer: (FUV): b.fits, in use from 2009-06-01 00:00:00"
 
-    assert Deciding(change).rule(VALUES, VALUES) == gone
+    assert rule(change, VALUES, VALUES) == gone
 
 
 def test_where_no_row_changed_it_says_what_decides_now() -> None:
@@ -43,5 +43,5 @@ def test_where_no_row_changed_it_says_what_decides_now() -> None:
     by_condition = TypeChange("flatfile", old, rules.rmap(OLD, PARKEY, **relevance))
     by_imap = TypeChange("flatfile", NoFile.OMITTED, NoFile.NOT_APPLICABLE)
 
-    assert Deciding(by_condition).rule(VALUES, VALUES) == 'now: not relevant by (DETECTOR == "NUV")'
-    assert Deciding(by_imap).rule(VALUES, VALUES) == "now: imap: N/A"
+    assert rule(by_condition, VALUES, VALUES) == 'now: not relevant by (DETECTOR == "NUV")'
+    assert rule(by_imap, VALUES, VALUES) == "now: imap: N/A"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from crdscache.affected import post
-from crdscache.affected.post import Refusal
+from crdscache.affected.spool import Refusal
 from crdscache.contexts.records import MailRoute
 from crdscache.errors import CacheError, SettingsError, TransferError, UnreachableError
 from tests import smtp

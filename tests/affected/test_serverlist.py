@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,17 @@ from crdscache.contexts.records import Patience
 from crdscache.server.rpc import RpcClient
 from demo.server import Server
 from tests.caches import FORMER, LATEST
+from tests.readers import copy_of
 
 SUMMARY = Summary("hst", "ops", "", 2, (Step(FORMER, LATEST, "", "", ()),))
 QUICK = Patience(connect_timeout_s=2, read_timeout_s=2, tries=1, backoff_s=0, backoff_max_s=0)
+
+
+@pytest.fixture
+def server(demo_root: Path, tmp_path: Path) -> Iterator[Server]:
+    """Serve the demo observatory from a place of its own, where results can be put."""
+    with Server(copy_of(demo_root, tmp_path / "served")) as serving:
+        yield serving
 
 
 @pytest.fixture
@@ -36,25 +45,22 @@ def test_N01_a_server_that_is_away_is_named(tmp_path: Path) -> None:
     assert "127.0.0.1:9" in problem.reason
 
 
-class Answers(RpcClient):
-    """A client to which the server has answered already: no server has such results to be asked for."""
-
-    def __init__(self, answer: object) -> None:
-        super().__init__("http://127.0.0.1:9", QUICK)
-        self._answer = answer
-
-    def call(self, method: str, *params: object) -> object:
-        assert (method, *params) == (serverlist.METHOD, "hst", FORMER, LATEST)
-        return self._answer
+def computed(server: Server, answer: object) -> None:
+    """Let the server have a result, as a job of its own would leave it."""
+    assert server.archive.root is not None
+    place = server.archive.root / "affected"
+    place.mkdir()
+    (place / f"{FORMER}--{LATEST}.json").write_text(json.dumps(answer))
 
 
 @pytest.mark.parametrize(("status", "more"), [(0, ""), (3, "; it says that there were errors")])
-def test_what_only_one_side_has_is_written_down(tmp_path: Path, status: int, more: str) -> None:
+def test_what_only_one_side_has_is_written_down(
+    server: Server, client: RpcClient, tmp_path: Path, status: int, more: str
+) -> None:
     (tmp_path / "ids.txt").write_text("a1\nb2\n")
-    answer = {"affected_ids": ["B2:B2X", "b2", "C3"], "bestrefs_status": status}
+    computed(server, {"affected_ids": ["B2:B2X", "b2", "C3"], "bestrefs_status": status})
 
-    with Answers(answer) as client:
-        told, problem = serverlist.beside(client, tmp_path, SUMMARY)
+    told, problem = serverlist.beside(client, tmp_path, SUMMARY)
 
     assert told == f"the server's list: 2 products; 1 are only in ours, 1 only in its{more}"
     assert problem is None
@@ -71,9 +77,12 @@ def test_what_only_one_side_has_is_written_down(tmp_path: Path, status: int, mor
         ([], "get_affected_datasets: the answer is no table but a list"),
     ],
 )
-def test_N27_an_answer_that_makes_no_sense_is_a_problem(tmp_path: Path, answer: object, reason: str) -> None:
-    with Answers(answer) as client:
-        _, problem = serverlist.beside(client, tmp_path, SUMMARY)
+def test_N27_an_answer_that_makes_no_sense_is_a_problem(
+    server: Server, client: RpcClient, tmp_path: Path, answer: object, reason: str
+) -> None:
+    computed(server, answer)
+
+    _, problem = serverlist.beside(client, tmp_path, SUMMARY)
 
     assert problem is not None
     assert problem.reason == reason

@@ -2,9 +2,10 @@ import pytest
 
 from crdscache.affected import since
 from crdscache.bestrefs.columns import Table
+from crdscache.datasets.records import DATES
 
 
-@pytest.mark.parametrize("name", since.DATES)
+@pytest.mark.parametrize("name", DATES)
 def test_only_readable_days_can_be_before(name: str) -> None:
     dates = [
         "2009-12-31",

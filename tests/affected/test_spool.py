@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crdscache.affected import mailing
-from crdscache.affected.spool import _SENT, Delivery, Spool
+from crdscache.affected.spool import _SENT, Delivery, Refusal, Spool
 from crdscache.cache import tables
 from crdscache.errors import CacheError, SettingsError, TransferError, UnreachableError
 from tests import smtp
@@ -22,14 +22,15 @@ class Office:
     """Takes mail, or answers as it is told."""
 
     def __init__(self, **refuses: tuple[str, bool]) -> None:
-        self.refuses, self.got = refuses, list[tuple[str, tuple[str, ...], bytes]]()
+        self.refuses = {name: Refusal(*refusal) for name, refusal in refuses.items()}
+        self.got = list[tuple[str, tuple[str, ...], bytes]]()
 
-    def send(self, sender: str, recipients: Sequence[str], message: bytes) -> Mapping[str, tuple[str, bool]]:
+    def send(self, sender: str, recipients: Sequence[str], message: bytes) -> Mapping[str, Refusal]:
         self.got.append((sender, tuple(recipients), message))
         return {each: self.refuses[each[0]] for each in recipients if each[0] in self.refuses}
 
 
-def unreachable(*_: object) -> Mapping[str, tuple[str, bool]]:
+def unreachable(*_: object) -> Mapping[str, Refusal]:
     raise UnreachableError("no mail server")
 
 
@@ -71,7 +72,7 @@ def test_E01_what_stops_every_mail_is_found_out_once(
 ) -> None:
     tried = []
 
-    def fail(*mail: object) -> Mapping[str, tuple[str, bool]]:
+    def fail(*mail: object) -> Mapping[str, Refusal]:
         tried.append(mail)
         raise error("no way")
 

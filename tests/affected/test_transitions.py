@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from crdscache.affected import transitions
-from crdscache.affected.transitions import Mark, Point, Transition
+from crdscache.affected.transitions import Mark, Point
 from crdscache.cache import commit, layout, tables
 from crdscache.contexts import serverinfo
+from crdscache.contexts.changes import Transition
 from crdscache.errors import CacheError
 
 CONTEXTS = [f"hst_{number:04}.pmap" for number in range(10)]

@@ -32,7 +32,7 @@ def test_it_finds_what_brute_force_finds(shared_data: Path, tmp_path: Path) -> N
     wanted = used[:: len(used) // 5]
 
     with RpcClient("http://127.0.0.1:9", QUICK) as client:
-        reader = Reader(Archive(str(source), None, None, None, 60), (chooser, chooser), client)
+        reader = Reader(Archive(str(source), None, None, None, 60), (chooser, chooser), client, 1000)
         found = {(use.id, use.reftype, use.reference) for use in using.find(reader, map(str.upper, wanted))}
 
     expected = {
@@ -50,7 +50,7 @@ def test_a_use_names_data_set_and_type(demo_root: Path) -> None:
     with RpcClient("http://127.0.0.1:9", QUICK) as client:
         archive = Archive(str(demo_root / "datasets"), None, None, None, 60)
         found = list(
-            using.find(Reader(archive, (chooser, chooser), client), ["8221320aj_mdz.fits", "none.fits"])
+            using.find(Reader(archive, (chooser, chooser), client, 1000), ["8221320aj_mdz.fits", "none.fits"])
         )
 
     assert found == [Use("JDEM02B1Q:JDEM02B1Q", "acs", "mdriztab", "8221320aj_mdz.fits")]
