@@ -41,6 +41,8 @@ def make_parser() -> argparse.ArgumentParser:
     checking.add_argument(
         "--repair-files", action="store_true", help="replace what is wrong; the bad copies go to the trash"
     )
+    _add_removing(parser)
+    _add_default(parser)
     less = parser.add_argument_group("less than a context")
     less.add_argument(
         "--dataset-files", nargs="+", metavar="F", help="only the best references of these files, or of @LIST"
@@ -50,6 +52,31 @@ def make_parser() -> argparse.ArgumentParser:
     )
     arguments.writer_options(parser, "the server's default")
     return parser
+
+
+def _add_removing(parser: argparse.ArgumentParser) -> None:
+    removing = parser.add_argument_group("removing", "after an estimate, to the trash")
+    removing.add_argument("--purge-mappings", action="store_true", help="rules that no kept context reaches")
+    removing.add_argument(
+        "--purge-references", action="store_true", help="references that no kept context reaches"
+    )
+    removing.add_argument("--purge-rejected", action="store_true", help="references that the server rejected")
+    removing.add_argument("--max-purge", type=float, metavar="PERCENT", help="the most that may go; else 20")
+    removing.add_argument(
+        "--no-leases", action="store_true", help="purge though it cannot be seen what readers hold"
+    )
+    removing.add_argument("--restore", metavar="RUN", help="bring back what a run has taken away; no sync")
+    removing.add_argument("--empty-trash", action="store_true", help="give its space back now; no sync")
+
+
+def _add_default(parser: argparse.ArgumentParser) -> None:
+    default = parser.add_argument_group("default context", "these ask no server, and do not sync")
+    default.add_argument("--pin", metavar="C", help="make this the default, and hold it there")
+    default.add_argument("--unpin", action="store_true", help="let the next sync follow the server again")
+    default.add_argument("--rollback", action="store_true", help="put the former default back, and pin it")
+    parser.add_argument(
+        "--context-list", metavar="FILE", help="make just what a list of a context has; the root may be empty"
+    )
 
 
 def main(words: Sequence[str]) -> int:

@@ -18,6 +18,16 @@ _OF_REPORTS = {
     "exposure_types": "exposure_types",
     "datasets_since": "datasets_since",
 }
+_SWITCHES = (
+    "fetch_references",
+    "check_files",
+    "check_sha1sum",
+    "repair_files",
+    "purge_mappings",
+    "purge_references",
+    "purge_rejected",
+    "no_leases",
+)
 _SELECTIONS = {"all": ("all_contexts", False), "contexts": ("contexts", []), "last": ("last_n_contexts", 0)}
 
 
@@ -47,11 +57,15 @@ def collect(options: argparse.Namespace) -> dict[str, Setting]:
 def _asked(given: Mapping[str, Any]) -> dict[str, Setting]:
     found = {
         option: Setting(value=True, origin=f"--{option.replace('_', '-')}")
-        for option in ("fetch_references", "check_files", "check_sha1sum", "repair_files")
+        for option in _SWITCHES
         if given.get(option)
     }
     if given.get("adopt"):
         found["adopt"] = Setting([str(Path(tree).absolute()) for tree in given["adopt"]], "--adopt")
+    if given.get("max_purge") is not None:
+        found["max_purge"] = Setting(given["max_purge"], "--max-purge")
+    if given.get("context_list"):
+        found["context_list"] = Setting(str(Path(given["context_list"]).absolute()), "--context-list")
     if given.get("adopt_mode"):
         found["adopt_mode"] = Setting(given["adopt_mode"], "--adopt-mode")
     for option, key in _OF_REPORTS.items():

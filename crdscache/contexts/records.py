@@ -222,6 +222,36 @@ REPLACE_NOTHING = Policy()
 
 
 @dataclass(frozen=True, slots=True)
+class Purging:
+    """What a purge may take away, of what no kept context reaches."""
+
+    mappings: bool = False
+    references: bool = False
+    rejected: bool = False  # references that the server has rejected, though a context names them
+    plan: str | None = None  # id of the estimate that is to be carried out
+
+    def __bool__(self) -> bool:
+        """Tell whether there is a purge at all."""
+        return self.mappings or self.references or self.rejected
+
+
+PURGE_NOTHING = Purging()
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What a purge leaves alone, beside the contexts of the run, and how much it may take."""
+
+    last_n: int
+    pinned: tuple[str, ...]
+    default_days: float
+    max_percent: float  # of files, and of bytes
+    ignores_leases: bool
+    trash_days: float  # for which what was taken away can be brought back
+    reserve_bytes: int  # where less is free, the oldest of the trash goes before
+
+
+@dataclass(frozen=True, slots=True)
 class Needs:
     """What some data sets need."""
 

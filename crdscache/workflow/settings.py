@@ -18,7 +18,7 @@ from crdscache.cache import identity, layout
 from crdscache.cache.identity import Holdings
 from crdscache.cache.layout import Layout, Mode
 from crdscache.contexts import names
-from crdscache.contexts.records import Adoption, AdoptMode, Patience, Policy
+from crdscache.contexts.records import Adoption, AdoptMode, Keeping, Patience, Policy, Purging
 from crdscache.contexts.selection import Wanted
 from crdscache.errors import SettingsError
 
@@ -76,6 +76,9 @@ class Settings:
     adoption: Adoption
     verify_max_age_days: float
     verify_budget_bytes: int | None  # None: no bound
+    purging: Purging
+    keeping: Keeping
+    context_list: Path | None
     holdings: Holdings | None  # None: what was fetched for the default so far
     tolerate_missing: frozenset[str]
     new_mode: Mode
@@ -268,6 +271,7 @@ def for_set_up(values: Mapping[str, Any]) -> dict[str, Any]:
     """Change settings to those of a first set-up: all rules unless contexts are named, and no references."""
     named = values["contexts"] or values["last_n_contexts"]
     no_references = {"fetch_references": False, "check_files": False, "check_sha1sum": False}
+    no_references |= {"purge_mappings": False, "purge_references": False, "purge_rejected": False}
     nothing_of: dict[str, list[str]] = {"adopt": [], "dataset_files": [], "dataset_ids": []}
     return {**values, "all_contexts": not named, **no_references, **nothing_of}
 
@@ -280,10 +284,7 @@ def typed(values: Mapping[str, Any]) -> Settings:
     SettingsError
         Root or observatory are not set.
     """
-    for key, variable in (("cache_root", "CRDS_PATH"), ("observatory", "CRDS_OBSERVATORY")):
-        if values[key] is None:
-            message = f"{variable} is not set: set it, or {key!r} in the settings"
-            raise SettingsError(message)
+    _require_place(values)
     return Settings(
         cache=_layout(values),
         server_url=identity.normal_url(values["server_url"]),
@@ -301,6 +302,9 @@ def typed(values: Mapping[str, Any]) -> Settings:
         adoption=_adoption(values),
         verify_max_age_days=values["verify_max_age_days"],
         verify_budget_bytes=int(values["verify_budget_gb"] * _GB) or None,
+        purging=_purging(values),
+        keeping=_keeping(values),
+        context_list=Path(values["context_list"]) if values["context_list"] else None,
         holdings=None if values["holdings"] == "auto" else identity.parse_holdings(values["holdings"]),
         tolerate_missing=frozenset(values["tolerate_missing"]),
         new_mode=Mode(values["layout"]),
@@ -311,6 +315,31 @@ def typed(values: Mapping[str, Any]) -> Settings:
         allow_bad_references=values["allow_bad_references"],
         ignore_mapping_checksum=values["ignore_mapping_checksum"],
         keep_logs=values["keep_logs"],
+    )
+
+
+def _require_place(values: Mapping[str, Any]) -> None:
+    for key, variable in (("cache_root", "CRDS_PATH"), ("observatory", "CRDS_OBSERVATORY")):
+        if values[key] is None:
+            message = f"{variable} is not set: set it, or {key!r} in the settings"
+            raise SettingsError(message)
+
+
+def _purging(values: Mapping[str, Any]) -> Purging:
+    return Purging(
+        values["purge_mappings"], values["purge_references"], values["purge_rejected"], values["purge_plan"]
+    )
+
+
+def _keeping(values: Mapping[str, Any]) -> Keeping:
+    return Keeping(
+        values["keep_last"],
+        tuple(values["pinned"]),
+        values["keep_default_days"],
+        values["max_purge"],
+        values["no_leases"],
+        values["trash_days"],
+        values["reserve_bytes"],
     )
 
 

@@ -206,6 +206,7 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
         "adopt": ["/cdbs"],
     }
     more |= {"dataset_files": ["/x.fits"], "dataset_ids": ["X"]}
+    more |= {"purge_mappings": True, "purge_references": True, "purge_rejected": True}
     changed = settings.for_set_up({**plain, **more, **given})
 
     assert changed == plain | given | {
@@ -213,6 +214,9 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
         "fetch_references": False,
         "check_files": False,
         "check_sha1sum": False,
+        "purge_mappings": False,
+        "purge_references": False,
+        "purge_rejected": False,
         "adopt": [],
         "dataset_files": [],
         "dataset_ids": [],
