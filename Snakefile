@@ -22,6 +22,7 @@ config.update(snakefile.run_settings(workflow, sys.argv))
 include: "rules/common.smk"
 include: "rules/sync.smk"
 include: "rules/check.smk"
+include: "rules/purge.smk"
 
 
 onstart:

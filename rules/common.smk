@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crdscache.cache import plan
+from crdscache.cache import plan, purgereport
 from crdscache.contexts import names
 from crdscache.workflow import affecting
 
@@ -16,6 +16,12 @@ def last_plan():
     """Tell what the last plan said, for a dry run: `snakemake -n` shows the messages of jobs."""
     path = Path("plan/totals.json")
     return str(plan.load_totals(path)) if path.exists() else "there is no plan yet"
+
+
+def last_estimate():
+    """Tell what the last estimate of a purge said."""
+    path = Path("purge/estimate.json")
+    return str(purgereport.load_totals(path)) if path.exists() else "there is no estimate yet"
 
 
 def affected_step(wildcards):

@@ -2,7 +2,7 @@
 
 from crdscache.cache import answer, identity, serverconfig
 from crdscache.server import rpc
-from crdscache.workflow import joblog, settings
+from crdscache.workflow import joblog, purging, settings
 
 with joblog.job_log(snakemake.log[0]):
     config = settings.typed(snakemake.config)
@@ -11,6 +11,5 @@ with joblog.job_log(snakemake.log[0]):
     with rpc.RpcClient(config.server_url, config.patience) as server:
         info = server.server_info(cache.observatory)
     identity.stamp(cache, stamp)
-    answer.save(
-        answer.settle(info, config.wanted, is_first=not serverconfig.exists(cache.config)), cache.state
-    )
+    said = answer.settle(info, config.wanted, is_first=not serverconfig.exists(cache.config))
+    answer.save(purging.with_kept(config, said), cache.state)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from crdscache.cache import commit, publish, tables
+from crdscache.cache import commit, publish
 from crdscache.cache.layout import Layout
 from crdscache.contexts import times
 from crdscache.contexts.changes import Transition
@@ -37,11 +37,7 @@ class Mark:
 
 def of_cache(cache: Layout) -> list[Point]:
     """List the defaults that this cache had, oldest first."""
-    path = cache.state / "switches.tsv"
-    if not path.exists():
-        return []
-    rows = tables.read(path, "switches", commit.SWITCHES)
-    return [Point(when, after, why) for when, _, after, why in rows]
+    return [Point(when, after, why) for when, _, after, why in commit.switches(cache)]
 
 
 def of_server(history: Sequence[Era]) -> list[Point]:

@@ -146,9 +146,14 @@ def _write(
     return True
 
 
-def _last_switch(cache: Layout) -> str | None:
+def switches(cache: Layout) -> list[list[str]]:
+    """Read each change of the default: when, from (empty: there was none), to, why; oldest first."""
     path = cache.state / "switches.tsv"
-    rows = list(tables.read(path, "switches", SWITCHES)) if path.exists() else []
+    return list(tables.read(path, "switches", SWITCHES)) if path.exists() else []
+
+
+def _last_switch(cache: Layout) -> str | None:
+    rows = switches(cache)
     return rows[-1][2] if rows else None
 
 

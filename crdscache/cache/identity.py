@@ -58,6 +58,7 @@ class Identity:
     use_case: str
     holdings: Holdings
     version: int = VERSION
+    pinned: str | None = None  # the context at which the default is held
 
 
 def normal_url(server_url: str) -> str:

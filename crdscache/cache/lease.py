@@ -23,6 +23,8 @@ from crdscache.errors import ContextError, NotACacheError, SettingsError, disk_e
 logger = logging.getLogger(__name__)
 
 CONFIG_WAIT_S = 180.0
+# Who replaces a mapping, or looks whether it is held, has it for an instant; a purge has it for longer.
+_PURGE_WAIT_S = 1.0
 
 _POLL_S = 0.05
 
@@ -155,6 +157,28 @@ def _configuration(cache: Layout) -> ServerInfo:
     raise NotACacheError(message)
 
 
+def is_held(path: Path) -> bool:
+    """Tell whether a reader has a lease on the context of a mapping.
+
+    Raises
+    ------
+    DiskError
+        It cannot be told: this file system has no locks, or none for us.
+    """
+    try:
+        descriptor = _open(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise disk_error(error, path) from error
+    try:
+        return not _lock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def without_readers(path: Path) -> Iterator[None]:
     """Keep readers from taking a lease on a context, as long as its mapping is replaced or removed.
@@ -201,7 +225,7 @@ def _hold(path: Path) -> int:
             undo.callback(os.close, descriptor)
             # An error is no refusal: a file system without locks, or a file server that is short of them.
             with suppress(OSError):
-                if not _lock(descriptor):
+                if not _wait(descriptor, _PURGE_WAIT_S):
                     raise ContextError(path.name, "is being purged")
             if _is_at(path, descriptor):
                 undo.pop_all()

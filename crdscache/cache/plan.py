@@ -66,6 +66,7 @@ class Scope:
     chosen: frozenset[str] | None = None  # only these, and what the default must have; None: all
     policy: Policy = REPLACE_NOTHING  # which wrong files are replaced
     forest: Forest | None = None  # trees to adopt from
+    leaves_rejected: bool = False  # what the server has rejected, but what the default must have
 
     @property
     def has_references(self) -> bool:
@@ -92,6 +93,9 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
     if scope.has_references:
         references = list(filter(scope.covers, manifest.reference_rows(closures, default, disk, holdings)))
     found = layout.statuses(disk.cache.root, (row.path for row in references))
+    if scope.leaves_rejected:
+        rejects = disk.catalogue.rejects
+        references = [row for row in references if row.is_held or row.path in found or not rejects(row.name)]
     rows = [_decide(row, found.get(row.path), disk, scope) for row in references]
     sightings: Iterable[SightingRow] = ()
     if scope.forest is not None and any(row.action is not Action.KEEP for row in rows):

@@ -17,7 +17,7 @@ from crdscache.contexts.closure import Links, links_of
 from crdscache.contexts.records import FileRecord, Problem
 from crdscache.errors import MappingError, MissingMappingError
 
-_FIRST_LINE = "# crdscache links 1"
+_FIRST_LINE = "# crdscache links 2"
 # There is no file under a name where a link dangles or leads round in a circle.
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
@@ -45,14 +45,17 @@ def loader(
                 data = (source / name).read_bytes()
             except FileNotFoundError as error:
                 raise MissingMappingError(name) from error
-        read = mapping.parse_mapping(name, data)
-        if not (ignore_sums or read.has_right_sum):
-            raise MappingError(
-                name, f"the sum in its header is {read.header_sha1}, should be {read.text_sha1}"
-            )
-        return read
+        return mapping.parse_mapping(name, data) if ignore_sums else _vouched(name, data)
 
     return load
+
+
+def _vouched(name: str, data: bytes) -> mapping.Mapping:
+    """Read a mapping for which the sum in its own header vouches."""
+    read = mapping.parse_mapping(name, data)
+    if not read.has_right_sum:
+        raise MappingError(name, f"the sum in its header is {read.header_sha1}, should be {read.text_sha1}")
+    return read
 
 
 class Rules:
@@ -68,12 +71,21 @@ class Rules:
         Directory that remembers links by SHA-1; None to remember nothing.
     bring
         Tells where a verified copy of a mapping lies that has no place there yet; None if there is none.
+    is_strict
+        Of a mapping that the catalogue does not know, the sum in its header must be right.
     """
 
     def __init__(
-        self, directory: Path, catalogue: Catalogue, memory: Path | None, bring: Bring | None = None
+        self,
+        directory: Path,
+        catalogue: Catalogue,
+        memory: Path | None,
+        bring: Bring | None = None,
+        *,
+        is_strict: bool = False,
     ) -> None:
         self._directory, self._catalogue, self._memory, self._bring = directory, catalogue, memory, bring
+        self._is_strict = is_strict
         self._links: dict[str, Links | MappingError | MissingMappingError] = {}
 
     def load(self, name: str) -> Links:
@@ -105,6 +117,8 @@ class Rules:
         file_sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         if record is not None and record.file_sha1 not in (None, file_sha1):
             raise MappingError(name, f"SHA-1 is {file_sha1}, the catalogue says {record.file_sha1}")
+        if self._is_strict and (record is None or record.file_sha1 is None):
+            return links_of(_vouched(name, data))
         # The same bytes under a name of another kind are another mapping, or none.
         key = f"{file_sha1}{Path(name).suffix}"
         return self._recall(key) or self._remember(key, links_of(mapping.parse_mapping(name, data)))
@@ -124,14 +138,15 @@ class Rules:
         if self._memory is None:
             return None
         try:
-            *lines, _ = (self._memory / key).read_text(encoding="utf-8").split("\n")
-            first, counts, kind, *rest = lines
+            first, told, text = (self._memory / key).read_text(encoding="utf-8").split("\n", 2)
+            counts, kind, *rest = text.split("\n")
             n_names, n_refused = map(int, counts.split("\t"))
             level, observatory, instrument, reftype = kind.split("\t")
         except (OSError, ValueError):
             return None
-        # A power cut can leave half of it: it is not flushed to disk, as it can be made again.
-        if first != _FIRST_LINE or len(rest) != n_names + n_refused:
+        # A power cut can leave half of it: it is not flushed to disk, as it can be made again. And what is
+        # not remembered rightly would be purged.
+        if first != _FIRST_LINE or told != _sum(text) or len(rest) != n_names + n_refused:
             return None
         refused = tuple(Problem(*line.split("\t", 1)) for line in rest[n_names:])
         return Links(mapping.Level(level), observatory, instrument, reftype, tuple(rest[:n_names]), refused)
@@ -141,14 +156,13 @@ class Rules:
             self._memory.mkdir(parents=True, exist_ok=True)
             kind = (links.level.value, links.observatory, links.instrument, links.reftype)
             refused = [f"{problem.name}\t{problem.reason}" for problem in links.refused]
-            lines = (
-                _FIRST_LINE,
-                f"{len(links.names)}\t{len(refused)}",
-                "\t".join(kind),
-                *links.names,
-                *refused,
-            )
+            counts = f"{len(links.names)}\t{len(refused)}"
+            text = "\n".join((counts, "\t".join(kind), *links.names, *refused))
             aside = publish.aside(self._memory / key)
-            aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            aside.write_text(f"{_FIRST_LINE}\n{_sum(text)}\n{text}", encoding="utf-8")
             aside.replace(self._memory / key)
         return links
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()

@@ -15,10 +15,11 @@ from crdscache.cache import answer, commit, identity, plan, rules, serverconfig
 from crdscache.cache.answer import Answer
 from crdscache.cache.manifest import Disk
 from crdscache.cache.plan import Plan
+from crdscache.cache.purge import Estimate
 from crdscache.contexts.records import Action, Needs, Outcome, Problem, Receipt, each_once
 from crdscache.errors import UnreachableError, UnreadableConfigError
 from crdscache.server import fetch, mappings, rpc
-from crdscache.workflow import steps
+from crdscache.workflow import purging, steps
 from crdscache.workflow.runs import Result
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
@@ -58,6 +59,7 @@ class Preview:
     said: Answer
     disk: Disk
     drawn: Plan
+    purge: Estimate | None  # of what would be purged, if that was asked for
     rules: tuple[Receipt, ...]  # of mappings that are not in the cache: brought aside, in a dry run only
 
     @property
@@ -85,6 +87,7 @@ class Preview:
         told += [Problem(row.file.name, row.reason) for row in self.drawn.rows if row.is_repair]
         pending = {receipt.name for receipt in self.rules if receipt.outcome is Outcome.PENDING}
         told += self.said.chosen.problems
+        told += () if self.purge is None else self.purge.problems
         told += [problem for problem in self.drawn.problems if problem.name not in pending]
         return list(each_once(told))
 
@@ -107,7 +110,8 @@ def ask(config: Settings) -> Answer:
         except UnreadableConfigError as damage:
             raise UnreachableError(f"{error}; and what was saved is damaged: {damage}") from error
         raise
-    return answer.settle(info, config.wanted, is_first=not serverconfig.exists(cache.config))
+    said = answer.settle(info, config.wanted, is_first=not serverconfig.exists(cache.config))
+    return purging.with_kept(config, said)
 
 
 def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | None:
@@ -121,9 +125,11 @@ def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | N
     )
     if current is None or any(not (config.cache.mappings / name).exists() for name in said.chosen.mappings):
         return None
+    if purging.lacks_rules(config, said, disk.load):
+        return None
     needed = _needs(config, said, rules.loader(config.cache.mappings))
     scope = steps.scope(config, said, needed.references)
-    seen = Preview(said, disk, plan.draw_up(disk, scope, promise.holdings, needed.problems), ())
+    seen = Preview(said, disk, plan.draw_up(disk, scope, promise.holdings, needed.problems), None, ())
     if seen.problems() or any(row.action is not Action.KEEP for row in seen.drawn.rows):
         return None
     plan.sweep(disk, seen.drawn.rows, scope)
@@ -144,10 +150,11 @@ def foresee(config: Settings, stamp: identity.Identity) -> Preview:
         scope = steps.scope(config, said, needed.references)
         holdings = steps.promise(config, said, stamp).holdings
         drawn = plan.draw_up(disk, scope, holdings, needed.problems)
+        purge = purging.estimate(config, said, shelf.find) if config.purging else None
     with rpc.RpcClient(config.server_url, config.patience) as server:
         drawn = steps.hold_back(drawn, partial(server.file_states, config.cache.observatory))
     brought = tuple(receipt for receipt in receipts if receipt.outcome is not Outcome.KEPT)
-    return Preview(said, disk, drawn, brought)
+    return Preview(said, disk, drawn, purge, brought)
 
 
 def _needs(config: Settings, said: Answer, load: Load) -> Needs:

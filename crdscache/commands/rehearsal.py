@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from crdscache.cache import check, plan
+from crdscache.cache import check, plan, purgereport
 from crdscache.cache.identity import Identity
 from crdscache.commands import preview, verification
 from crdscache.commands.preview import Preview
 from crdscache.contexts.records import Sighting, SightingRow, VerdictRow, each_once
-from crdscache.workflow import report
+from crdscache.workflow import purging, report
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
 
@@ -26,16 +26,28 @@ def tell(config: Settings, stamp: Identity, options: argparse.Namespace) -> int:
     n_threads = options.cores or len(os.sched_getaffinity(0))
     found = verification.rehearse(config, n_threads) if config.check_sha1sum else []
     problems = each_once((*seen.problems(), *check.failures(found)))
+    purge = _purge(config, seen)
     if options.json:
         told = {**asdict(seen.numbers), "verdicts": check.counts(found)}
+        told["purge"] = None if purge is None else asdict(purge)
         told["failures"] = [asdict(problem) for problem in problems]
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
     else:
         details = _details(seen) if options.verbose else []
         lines = [f"{config.cache.observatory}: dry run: {line}" for line in _summary(seen, found)]
-        sys.stdout.write("".join(f"{line}\n" for line in (*details, *lines)))
+        estimate = "" if seen.purge is None or purge is None else purgereport.text(seen.purge, purge)
+        sys.stdout.write("".join(f"{line}\n" for line in (*details, *lines)) + estimate)
     sys.stderr.write("".join(f"{line}\n" for line in report.failures(problems, report.MOST_LINES)))
     return Status.ERR if problems else Status.OK
+
+
+def _purge(config: Settings, seen: Preview) -> purgereport.Totals | None:
+    """Keep the estimate of a purge as a plan, where the state can be written; the cache is not changed."""
+    if seen.purge is None:
+        return None
+    if os.access(config.cache.state, os.W_OK):
+        purging.save(config, seen.purge)
+    return purging.totals(config, seen.purge)
 
 
 def _summary(seen: Preview, found: list[VerdictRow]) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from crdscache.cache import check, checkreport, commit, identity, locks, plan, tables, trees
-from crdscache.commands import ending, overrides, preview, rehearsal
+from crdscache.commands import ending, overrides, preview, rehearsal, trashing
+from crdscache.commands.removing import Removing
 from crdscache.commands.telling import Teller
 from crdscache.commands.verification import Verification
 from crdscache.errors import CacheError, LockedError, SettingsError
@@ -45,6 +46,8 @@ class WriterRun:
         config = settings.typed(values)
         stamp = self._stamp(config)
         trees.require_apart(config.trees, config.cache)
+        if trashing.is_asked(self.options):
+            return trashing.run(config, self.options, self._teller(config))
         if self.options.dry_run:
             joblog.log_to(None)
             return rehearsal.tell(config, stamp, self.options)
@@ -55,9 +58,15 @@ class WriterRun:
         verified = None
         if config.check_sha1sum and written.status in {Status.OK, Status.ERR}:
             verified, written = self._verified(config, values, written)
+        purged = None
+        if config.purging and written.status in {Status.OK, Status.ERR}:
+            removing = Removing(config, values, self.environ, self._teller(config), self.options.cores)
+            purged = removing.run(self.command)
+            written = replace(written, status=written.status or purged.status)
         if self.options.json:
-            told = {**asdict(written), "verification": asdict(verified) if verified else None}
-            sys.stdout.write(json.dumps(told, indent=2) + "\n")
+            parts = {"verification": verified, "purge": purged}
+            told = {key: None if part is None else asdict(part) for key, part in parts.items()}
+            sys.stdout.write(json.dumps({**asdict(written), **told}, indent=2) + "\n")
         return written.status
 
     def _verified(
@@ -98,6 +107,7 @@ class WriterRun:
                 raise
             except CacheError as error:
                 result = Result(Status.FATAL, message=str(error))
+            result = replace(result, news=(*result.news, *trashing.tidy(config)))
             result, details = self._with_details(config, result)
             self._teller(config).tell(run, result, details)
         return result

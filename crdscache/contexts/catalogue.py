@@ -20,6 +20,11 @@ class Catalogue:
     records: dict[str, FileRecord]
     problems: tuple[Problem, ...] = ()
 
+    def rejects(self, name: str) -> bool:
+        """Tell whether the server has rejected a file, or the header of which it is the data."""
+        halves = (self.records.get(half) for half in (name, names.geis_header(name)) if half is not None)
+        return any(record is not None and record.is_rejected for record in halves)
+
 
 def from_metadata(metadata: object, bad_files: frozenset[str]) -> Catalogue:
     """Check the server's table of sizes and sums, entry by entry.

@@ -20,6 +20,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LONG = 2**64
 _TEMPORARY_ENDINGS = (".part", ".crdstmp", ".lock")
 _MAPPING_ENDINGS = (".pmap", ".imap", ".rmap")
+_REFERENCE_ENDING = re.compile(r".+\.(fits|asdf|json|yaml|text|r[0-9][hd])", re.IGNORECASE)
 _SPECIAL_VALUES = frozenset({"N/A", "OMIT", "TEMP_N/A", "TEMP_OMIT", "UNDEFINED"})
 _GEIS_ENDING = re.compile(r"\.r[0-9]h", re.IGNORECASE)
 _GEIS_DATA_ENDING = re.compile(r"\.r[0-9]d", re.IGNORECASE)
@@ -68,6 +69,16 @@ def printable(value: object) -> str:
 def is_mapping(name: str) -> bool:
     """Tell whether a name is that of a mapping; any other is a reference's."""
     return name.endswith(_MAPPING_ENDINGS)
+
+
+def depth(name: str) -> int:
+    """Tell how far below a root a file stands: 0 of a pmap, 1 of an imap, 2 of an rmap, 3 of a reference."""
+    return _MAPPING_ENDINGS.index(name[-5:]) if is_mapping(name) else len(_MAPPING_ENDINGS)
+
+
+def is_reference(name: str) -> bool:
+    """Tell whether a name is one that references have; source: docs/protocol.md, "Names"."""
+    return _SAFE_NAME.fullmatch(name) is not None and _REFERENCE_ENDING.fullmatch(name) is not None
 
 
 def is_special(value: str) -> bool:

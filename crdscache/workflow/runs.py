@@ -18,6 +18,7 @@ from crdscache.workflow.status import Status
 SYNC = "status.json"
 VERIFY = "verify.json"
 AFFECTED = "affected.json"
+PURGE = "purge.json"
 
 _RUNS = (
     "run_id",

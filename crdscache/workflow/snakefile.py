@@ -21,6 +21,8 @@ from crdscache.workflow.settings import Setting
 
 # Targets that ask for something by themselves, as an option of `cron_sync` does.
 _ASKED_BY_TARGET = {"check": "check_files", "repair": "repair_files"}
+# Targets that look for mappings and references, where nothing says for which.
+_PURGES = {"purge", "purge_estimate"}
 
 
 class _ConfigSettings(Protocol):
@@ -60,6 +62,8 @@ def run_settings(workflow: Workflow, words: Sequence[str]) -> dict[str, Any]:
     if set_up:
         values = settings.for_set_up(values)
     values |= {key: True for word, key in _ASKED_BY_TARGET.items() if word in words}
+    if not _PURGES.isdisjoint(words) and not settings.typed(values).purging:
+        values |= {"purge_mappings": True, "purge_references": True}
     return values | {"run_id": runs.new_id(), "set_up": set_up, "on_terminal": False}
 
 

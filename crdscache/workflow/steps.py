@@ -57,6 +57,7 @@ def scope(config: Settings, said: Answer, references: frozenset[str] | None) -> 
         references,
         config.policy,
         forest(config),
+        config.purging.rejected,
     )
 
 

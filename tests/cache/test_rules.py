@@ -136,10 +136,23 @@ def test_links_are_remembered_by_the_sum_of_the_bytes(tmp_path: Path) -> None:
     rules(tmp_path, {RMAP: TEXT}, memory).load(RMAP)
 
     (remembered,) = memory.iterdir()
-    remembered.write_text(remembered.read_text().replace("b.fits", "z.fits"))
+    first, _, text = remembered.read_text().replace("b.fits", "z.fits").split("\n", 2)
+    remembered.write_text(f"{first}\n{written.sha1_of(text.encode())}\n{text}")
 
     assert remembered.name == f"{written.sha1_of(TEXT)}.rmap"
     assert rules(tmp_path, {RMAP: TEXT}, memory).load(RMAP).names == ("z.fits", "a.fits")
+
+
+def test_D14_memory_with_a_wrong_bit_is_made_anew(tmp_path: Path) -> None:
+    """What it leaves out would be purged."""
+    memory = tmp_path / "links"
+    rules(tmp_path, {RMAP: TEXT}, memory).load(RMAP)
+    (remembered,) = memory.iterdir()
+    whole = remembered.read_text()
+    remembered.write_text(whole.replace("b.fits", "c.fits"))
+
+    assert rules(tmp_path, {RMAP: TEXT}, memory).load(RMAP) == LINKS
+    assert remembered.read_text() == whole
 
 
 def test_remembered_links_are_those_that_were_read(tmp_path: Path) -> None:
