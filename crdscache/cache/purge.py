@@ -243,11 +243,8 @@ class _Survey:
         if entry.is_mapping:
             is_dark = entry.name not in self._mappings and self._said.info.lists(entry.name)
             return UNREACHED if self._purging.mappings and is_dark else ""
-        if (
-            self._purging.rejected
-            and self._disk.catalogue.rejects(entry.name)
-            and entry.name not in self._protected
-        ):
+        is_rejected = self._purging.rejected and self._disk.catalogue.rejects(entry.name)
+        if is_rejected and entry.name not in self._protected:
             return REJECTED
         if not self._purging.references or entry.name in self._wanted:
             return ""

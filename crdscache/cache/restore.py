@@ -43,12 +43,17 @@ def bins(cache: Layout) -> list[Bin]:
 
 
 def _run_ids(cache: Layout) -> list[str]:
-    return sorted({path.name for place in trash.places(cache) for path in place.iterdir() if path.is_dir()})
+    return sorted({path.name for path in _of_runs(cache)})
+
+
+def _of_runs(cache: Layout) -> list[Path]:
+    found = (path for place in trash.places(cache) for path in place.iterdir())
+    return [path for path in found if path.is_dir() and not path.is_symlink()]
 
 
 def _directories(cache: Layout, run_id: str) -> list[Path]:
-    found = [place / run_id for place in trash.places(cache)]
-    return [directory for directory in found if directory.is_dir() and not directory.is_symlink()]
+    # Found among what is there: a name from outside may lead anywhere.
+    return [path for path in _of_runs(cache) if path.name == run_id]
 
 
 def _bin(cache: Layout, run_id: str) -> Bin:
