@@ -43,7 +43,8 @@ def find(cache: Layout, said: Answer, keeping: Keeping, pinned: str | None = Non
         The saved configuration is damaged.
     """
     protected = [*_defaults(cache, said.info), *_recent(cache, said.info, keeping.default_days)]
-    protected += [(name, "pinned") for name in (*keeping.pinned, pinned) if name is not None]
+    protected += [(name, "to be kept by name") for name in keeping.pinned]
+    protected += [(pinned, "pinned")] if pinned is not None else []
     wanted = [(name, "asked for") for name in said.chosen.contexts]
     if keeping.last_n:
         pmaps = [name for name in said.info.mappings if name.endswith(".pmap")]

@@ -35,7 +35,7 @@ _FILE_COST_BYTES = 2**18
 _WORK = frozenset({Action.ADOPT, Action.FETCH})
 
 # Where the steps up to the fetch write in the state: at rest while a plan is made.
-_STATE = ("", "links", "plan", "verdicts", "fetched", "adopted")
+_STATE = ("", "links", "plan", "verdicts", "fetched", "adopted", "purge")
 
 # States in which the archive hands a file out; every other one is pending. Source: docs/protocol.md,
 # "States".

@@ -122,7 +122,9 @@ def draw_up(disk: Disk, said: Answer, kept: Kept, purging: Purging, keeping: Kee
 
 
 def _id(rows: Sequence[PurgeRow], kept: Kept, purging: Purging) -> str:
-    told = [repr((purging.mappings, purging.references, purging.rejected)), *kept.why, *map(repr, rows)]
+    # Not by numbers of inodes: a copy of a cache has the same plan.
+    seen = (repr(replace(row, inode=0)) for row in rows)
+    told = [repr((purging.mappings, purging.references, purging.rejected)), *kept.why, *seen]
     digest = hashlib.sha1("\n".join(told).encode(), usedforsecurity=False).hexdigest()
     return f"p{digest[:11]}"  # with a letter: snakemake would take digits for a number
 

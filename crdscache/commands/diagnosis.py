@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from crdscache.cache import identity, layout, locks, manifest, serverconfig
+from crdscache.cache import identity, layout, locks, manifest, restore, serverconfig
 from crdscache.cache.rules import Rules
 from crdscache.commands import overrides
 from crdscache.contexts import catalogue, times
@@ -91,8 +91,15 @@ def describe(config: Settings) -> dict[str, str]:
         "state": str(cache.state),
         "last run": f"{before.ended} UTC, status {before.result.status}" if before else "none",
         "last success": f"{before.last_success} UTC" if before and before.last_success else "none",
+        "trash": _trash(cache),
         "free space": report.size(free),
     }
+
+
+def _trash(cache: layout.Layout) -> str:
+    waiting = restore.bins(cache)
+    n_files, frees_bytes = sum(one.n_files for one in waiting), sum(one.frees_bytes for one in waiting)
+    return f"{len(waiting)} runs, {n_files} files, {report.size(frees_bytes)}"
 
 
 def _existing(path: Path) -> Path:

@@ -1,15 +1,16 @@
 """The purge as part of a command: after all else, under a lock of its own, by the plan that was told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from crdscache.cache import locks, restore
+from crdscache.cache import locks, restore, serverconfig
+from crdscache.cache.layout import Layout
 from crdscache.cache.removal import Deed
 from crdscache.commands import preview
 from crdscache.commands.telling import Teller
-from crdscache.errors import CacheError
+from crdscache.errors import CacheError, UnreadableConfigError
 from crdscache.workflow import joblog, launch, purging, report, runs
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.settings import Settings
@@ -25,6 +26,12 @@ class Removing:
     environ: Mapping[str, str]
     teller: Teller
     cores: int | None
+
+    def also_keeping(self, context: str | None) -> Self:
+        """Keep one more context: the edit context of the configuration that this run has written anew."""
+        names = tuple(dict.fromkeys((*self.config.keeping.pinned, *filter(None, [context]))))
+        config = replace(self.config, keeping=replace(self.config.keeping, pinned=names))
+        return replace(self, config=config, values={**self.values, "pinned": list(names)})
 
     def run(self, command: str) -> Result:
         """Make an estimate, carry it out, and tell what went.
@@ -72,6 +79,15 @@ class Removing:
         if deed.n_vanished:
             news.append(f"{deed.n_vanished} files had vanished meanwhile")
         return Result(Status.ERR if deed.failures else Status.OK, failures=deed.failures, news=tuple(news))
+
+
+def edit_context(cache: Layout) -> str | None:
+    """Name the edit context by the saved configuration, if there is one."""
+    try:
+        saved = serverconfig.read_info(cache.config, cache.observatory, with_catalogue=False)
+    except UnreadableConfigError:
+        return None
+    return None if saved is None else saved.edit_context
 
 
 def _deed(path: Path, run_id: str) -> Deed | None:

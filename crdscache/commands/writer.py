@@ -10,7 +10,7 @@ from typing import Any
 
 from crdscache.cache import check, checkreport, commit, identity, locks, plan, tables, trees
 from crdscache.commands import ending, overrides, preview, rehearsal, trashing
-from crdscache.commands.removing import Removing
+from crdscache.commands.removing import Removing, edit_context
 from crdscache.commands.telling import Teller
 from crdscache.commands.verification import Verification
 from crdscache.errors import CacheError, LockedError, SettingsError
@@ -54,6 +54,7 @@ class WriterRun:
         if config.readonly_cache:
             message = "CRDS_READONLY_CACHE is set: nothing may be written"
             raise CacheError(message)
+        before = edit_context(config.cache) if config.purging else None
         written = self._locked(config, stamp, values)
         verified = None
         if config.check_sha1sum and written.status in {Status.OK, Status.ERR}:
@@ -61,7 +62,7 @@ class WriterRun:
         purged = None
         if config.purging and written.status in {Status.OK, Status.ERR}:
             removing = Removing(config, values, self.environ, self._teller(config), self.options.cores)
-            purged = removing.run(self.command)
+            purged = removing.also_keeping(before).run(self.command)
             written = replace(written, status=written.status or purged.status)
         if self.options.json:
             parts = {"verification": verified, "purge": purged}

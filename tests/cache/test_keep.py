@@ -62,7 +62,7 @@ def test_last_contexts_are_those_that_the_server_has_last(site: Site) -> None:
 def test_pinned_contexts_are_kept(site: Site) -> None:
     kept = site.keeps(pinned=(FIRST,)).kept(pinned=SECOND)
 
-    assert (kept.why[FIRST], kept.why[SECOND]) == (("pinned",), ("pinned",))
+    assert (kept.why[FIRST], kept.why[SECOND]) == (("to be kept by name",), ("pinned",))
     assert kept.protected == {FIRST, SECOND, FORMER}
 
 

@@ -34,6 +34,10 @@ _STAGES = {
         for mode in ("symlink", "hardlink", "copy")
     },
     "repair": ((*_SYNC, "--repair-files"), tiny.OLD),
+    "past": ((*_SYNC, "--contexts", tiny.PAST, tiny.NEW), tiny.NEW),
+    "purge": (("cron_sync", "--purge-mappings", "--purge-references", "--max-purge", "100"), tiny.NEW),
+    "restore": (("cron_sync", "--restore", "{run}"), tiny.NEW),
+    "empty": (("cron_sync", "--empty-trash"), tiny.NEW),
 }
 _BEFORE = {
     "sync": "rules",
@@ -42,6 +46,10 @@ _BEFORE = {
     "adopt by hardlink": "rules",
     "adopt by copy": "rules",
     "repair": "sync",
+    "past": "switch",
+    "purge": "past",
+    "restore": "purge",
+    "empty": "purge",
 }
 
 
@@ -128,7 +136,10 @@ class Lab:
             shutil.copytree(self._home / name, self.cache.root, symlinks=True)
 
     def _line(self, stage: str) -> list[str]:
-        return [word.format(home=self._home) for word in _STAGES[stage][0]]
+        runs = [path.name for path in (self.cache.state / "trash").glob("*")]
+        if stage == "restore" and not runs:  # all is back
+            stage = "past"
+        return [word.format(home=self._home, run=runs[0] if runs else "") for word in _STAGES[stage][0]]
 
     def run(self, stage: str, *, seed: int = 1) -> Done:
         """Run a stage's command."""
@@ -158,8 +169,10 @@ class Lab:
     def recover(self, stage: str) -> None:
         """Make sure that the invariants hold, and that one plain run makes all as if nothing had happened."""
         self.check()
-        done = self.run(stage)
-        assert done.status == 0, done
+        # Only a sync looks for what killed runs have left.
+        for each in (stage, "switch") if stage in {"restore", "empty"} else (stage,):
+            done = self.run(each)
+            assert done.status == 0, done
         self.check(is_clean=True)
         assert end_state(self.cache) == self.undisturbed(stage).end
 

@@ -13,7 +13,18 @@ from tests.faults.lab import Lab, swept
 from tests.faults.strikes import KILL, Point
 
 CHUNKS = 2  # for several workers
-STAGES = ("init", "sync", "switch", "adopt by symlink", "adopt by hardlink", "adopt by copy", "repair")
+STAGES = (
+    "init",
+    "sync",
+    "switch",
+    "adopt by symlink",
+    "adopt by hardlink",
+    "adopt by copy",
+    "repair",
+    "purge",
+    "restore",
+    "empty",
+)
 KILLED = -9
 
 

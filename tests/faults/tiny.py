@@ -4,7 +4,11 @@ from demo.server import Server
 from tests.written import mapping
 
 OLD, NEW = "hst_0001.pmap", "hst_0002.pmap"
+PAST = "hst_0000.pmap"  # was never a default
 _MAPPINGS = {
+    PAST: ("hst_acs_0000.imap", "hst_wfpc2_0001.imap"),
+    "hst_acs_0000.imap": ("hst_acs_darkfile_0000.rmap",),
+    "hst_acs_darkfile_0000.rmap": ("a1b1000aj_drk.fits", "z1b1000aj_drk.fits"),
     OLD: ("hst_acs_0001.imap", "hst_wfpc2_0001.imap"),
     "hst_acs_0001.imap": ("hst_acs_darkfile_0001.rmap",),
     "hst_acs_darkfile_0001.rmap": ("a1b1000aj_drk.fits", "a1b1000bj_drk.fits"),
@@ -21,6 +25,7 @@ _REFERENCES = {
     "c1b1000aj_drk.fits": 900,
     "e1b1000du.r3d": 500,
     "e1b1000du.r3h": 400,
+    "z1b1000aj_drk.fits": 600,
 }
 # What a site has already; one more, which is cut.
 IN_THE_TREE = ("a1b1000aj_drk.fits", "e1b1000du.r3d", "e1b1000du.r3h")
