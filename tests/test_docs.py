@@ -15,6 +15,7 @@ import yaml
 from crdscache.workflow import settings
 from crdscache.workflow.status import Status
 from demo.server import Server
+from tests import purging
 from tests.caches import FORMER, QUICK, Cache, Done
 
 ROOT = Path(__file__).parents[1]
@@ -220,7 +221,8 @@ def test_each_target_of_the_readme_is_a_rule() -> None:
     )
     targets = re.findall(r"^\| `(\w+)`", section("snakemake by hand"), re.MULTILINE)
 
-    assert targets == ["all", "init", "estimate", "check", "repair", "verify", "bestrefs", "affected"]
+    of_writer = ["all", "init", "estimate", "check", "repair", "purge_estimate", "purge"]
+    assert targets == [*of_writer, "verify", "bestrefs", "affected"]
     assert set(targets) <= set(rules)
 
 
@@ -357,6 +359,20 @@ def test_what_the_readme_shows_of_taking_over_works(shell: Shell, demo_root: Pat
     assert done.status == 0, done.err
     assert [line.split(": ")[1] for line in failed] == [flipped.name]
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tree.iterdir()} == before
+
+
+def test_what_the_readme_shows_of_making_room_works(shell: Shell) -> None:
+    """There, back, there again, and the trash emptied: the two last contexts and the default are left."""
+    shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
+    assert shell.run("/opt/crdscache/bin/cron_sync --all", CRDS_PATH="/data/crds/ops").status == 0
+
+    done = shell.run("set +e\n" + block("make room"))  # the estimate ends with 1: it is over 20 %
+
+    assert done.status == 0, done.err
+    assert done.out.count("hst: purged ") == 2
+    assert "hst: brought back " in done.out
+    contexts = sorted(path.name for path in (shell.home / "ops" / "mappings" / "hst").glob("*.pmap"))
+    assert contexts == [FORMER, *purging.CONTEXTS[-2:]]
 
 
 def test_what_the_readme_shows_of_affected_data_sets_works(shell: Shell) -> None:

@@ -83,6 +83,27 @@ def test_S17_special_values_are_known_in_every_letter_case() -> None:
     assert [value for value in ["", "N/AX", "omit.fits", "NONE"] if names.is_special(value)] == []
 
 
+def test_only_names_that_references_have_are_taken_for_one() -> None:
+    known = ["x.fits", "X.FITS", "e1b1000du.r3h", "e1b1000du.R3D", "x.asdf", "x.json", "x.yaml", "x.text"]
+    other = [
+        "x.pmap",
+        "README",
+        "x.txt",
+        "x.fits.gz",
+        "x.fits.lock",
+        "x.fits~",
+        ".x.fits",
+        ".fits",
+        "a b.fits",
+    ]
+
+    assert [name for name in known + other if names.is_reference(name)] == known
+
+
+def test_depth_counts_from_the_root() -> None:
+    assert [names.depth(name) for name in ("x.pmap", "x.imap", "x.rmap", "x.fits")] == [0, 1, 2, 3]
+
+
 def test_mappings_are_known_by_their_endings() -> None:
     known = ["hst.pmap", "hst_acs_0001.imap", "hst_acs_darkfile_0001.rmap"]
     other = ["x.fits", "pmap", "x.rmap.fits", "x_rmap", "x.PMAP"]

@@ -190,6 +190,8 @@ def test_every_catalogue_is_read(
     info = parse_server_info(ast.literal_eval(text), observatory)
 
     read = catalogue.from_metadata(info.metadata, info.bad_files)
+    kinds = {name: names.is_mapping(name) or names.is_reference(name) for name in read.records}
+    assert [name for name, is_one in kinds.items() if not is_one] == []
 
     assert read.problems == ()
     assert len(read.records) == n_files
