@@ -11,5 +11,6 @@ with joblog.job_log(snakemake.log[0]):
     with rpc.RpcClient(config.server_url, config.patience) as server:
         info = server.server_info(cache.observatory)
     identity.stamp(cache, stamp)
-    said = answer.settle(info, config.wanted, is_first=not serverconfig.exists(cache.config))
+    is_first = not serverconfig.exists(cache.config)
+    said = answer.settle(info, config.wanted, is_first=is_first, pinned=stamp.pinned)
     answer.save(purging.with_kept(config, said), cache.state)

@@ -32,20 +32,26 @@ class Answer:
     chosen: Chosen
 
 
-def settle(info: ServerInfo, wanted: Wanted, *, is_first: bool) -> Answer:
+def settle(info: ServerInfo, wanted: Wanted, *, is_first: bool, pinned: str | None = None) -> Answer:
     """Settle which contexts a run looks after.
 
     Parameters
     ----------
     is_first
         The cache has no configuration yet: it needs the server's default, whatever else is wanted.
+    pinned
+        The context at which the default of the cache is held: who looks after the default means it too.
     """
     known = catalogue.from_metadata(info.metadata, info.bad_files)
     selected = selection.select(info, wanted)
-    contexts = tuple(sorted({*selected.contexts, info.default_context})) if is_first else selected.contexts
+    takes_default = is_first or selected.takes_default
+    more = {info.default_context} if is_first else set()
+    if takes_default and pinned is not None and info.lists(pinned):
+        more.add(pinned)
+    contexts = tuple(sorted({*selected.contexts, *more}))
     chosen = Chosen(
         contexts,
-        is_first or selected.takes_default,
+        takes_default,
         tuple(sorted({*contexts, *info.mappings})) if wanted.all_contexts else contexts,
         (*info.problems, *known.problems, *selected.problems),
     )

@@ -28,6 +28,7 @@ class Switch:
     server: str
     waits_for: tuple[str, ...] = ()  # why `after` is not the server's: files that are not here
     is_written: bool = False  # whether the configuration was replaced
+    pinned: str | None = None  # where the default is held, whatever the server's is
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class Promise:
     holdings: Holdings  # see `identity.promised`; recorded once it is kept
     tolerated: frozenset[str]  # files that may be absent
 
+    def wanted(self, info: ServerInfo) -> str:
+        """Name what should be the default: the pinned context, else the server's."""
+        return self.recorded.pinned or info.default_context
+
 
 def commit(
     disk: manifest.Disk, info: ServerInfo, server_url: str, promise: Promise, *, takes_default: bool
@@ -47,25 +52,30 @@ def commit(
     Parameters
     ----------
     takes_default
-        Whether the run selects the server's default: only then may the default move to it.
+        Whether the run selects the server's default: only then may the default move to it. A pinned one is
+        put back in any case.
     """
+    pinned = promise.recorded.pinned
     saved = _saved(disk.cache)
     before = _noted(disk, promise) if saved is None else _default(saved)
     after, waits_for = _choose(disk, info, promise, before, takes_default=takes_default)
     if after is None:
-        logger.warning("no configuration written: the default is not whole context=%s", info.default_context)
-        return Switch(before, after, info.default_context, waits_for)
-    _note_foreign_switch(disk.cache, before)
-    is_written = _write(disk.cache, info, saved, serverconfig.compose(info, server_url, after))
+        logger.warning("no configuration written: the default is not whole context=%s", promise.wanted(info))
+        return Switch(before, after, info.default_context, waits_for, pinned=pinned)
+    why = _why(disk.cache, promise.recorded, before)
+    if before is not None:
+        note_found(disk.cache, before, promise.recorded)
+    is_written = write(disk.cache, saved, serverconfig.compose(info, server_url, after), info.bad_files)
     if is_written and after != before:
-        _note_switch(disk.cache, before, after, "server" if before else "first")
+        note_switch(disk.cache, before, after, why)
     now = after if is_written else before
     if now is not None:
-        _record_holdings(disk, promise, now)
-    return Switch(before, now, info.default_context, waits_for, is_written)
+        record_holdings(disk, promise, now)
+    return Switch(before, now, info.default_context, waits_for, is_written, pinned)
 
 
-def _record_holdings(disk: manifest.Disk, promise: Promise, default: str) -> None:
+def record_holdings(disk: manifest.Disk, promise: Promise, default: str) -> None:
+    """Record what is promised of the default from now on, if it is kept."""
     if promise.holdings == promise.recorded.holdings:
         return
     if not disk.lacks(default, promise.holdings, promise.tolerated):
@@ -78,13 +88,14 @@ def current(
     """Name the default context if `commit` would find nothing to write; else None."""
     saved = _saved(cache)
     before = None if saved is None else _default(saved)
-    if saved is None or before is None or (takes_default and before != info.default_context):
+    is_to_move = before != promise.wanted(info) and (takes_default or promise.recorded.pinned is not None)
+    if saved is None or before is None or is_to_move:
         return None
     is_current = (
         serverconfig.is_same(saved, serverconfig.compose(info, server_url, before))
         and serverconfig.bad_files_are(cache.config, sorted(info.bad_files))
         and promise.holdings == promise.recorded.holdings
-        and _last_switch(cache) == before
+        and last_switch(cache) == before
     )
     return before if is_current else None
 
@@ -103,7 +114,7 @@ def _saved(cache: Layout) -> dict[str, object] | None:
 
 def _noted(disk: manifest.Disk, promise: Promise) -> str | None:
     """Tell the default of a lost configuration, by our own notes, if it is what was promised."""
-    noted = _last_switch(disk.cache)
+    noted = last_switch(disk.cache)
     if noted is None or disk.lacks(noted, promise.recorded.holdings, promise.tolerated):
         return None
     return noted
@@ -112,8 +123,8 @@ def _noted(disk: manifest.Disk, promise: Promise) -> str | None:
 def _choose(
     disk: manifest.Disk, info: ServerInfo, promise: Promise, before: str | None, *, takes_default: bool
 ) -> tuple[str | None, tuple[str, ...]]:
-    wanted = info.default_context
-    if wanted == before or (before is not None and not takes_default):
+    wanted, pinned = promise.wanted(info), promise.recorded.pinned
+    if wanted == before or (before is not None and not takes_default and pinned is None):
         return before, ()
     # A first configuration promises no more than is recorded, for a new cache rules only: else it could not
     # be used before the last reference is there.
@@ -121,15 +132,26 @@ def _choose(
     waits_for = disk.lacks(wanted, holdings, promise.tolerated)
     if waits_for:
         return before, tuple(waits_for)
-    if before is not None and wanted < before:
+    if before is not None and wanted < before and pinned is None:
         logger.warning("the server's default moved back from=%s to=%s", before, wanted)
     return wanted, ()
 
 
-def _write(
-    cache: Layout, info: ServerInfo, saved: Mapping[str, object] | None, new: Mapping[str, object]
+def _why(cache: Layout, recorded: Identity, before: str | None) -> str:
+    if recorded.pinned is None:
+        return "server" if before else "first"
+    # A pin that has no switch of its own yet is one whose run was killed: what it began is finished.
+    return identity.PIN if last_switch(cache) == recorded.pinned else recorded.pinned_by
+
+
+def write(
+    cache: Layout, saved: Mapping[str, object] | None, new: Mapping[str, object], rejected: Iterable[str]
 ) -> bool:
-    bad_files = sorted(info.bad_files)
+    """Replace the configuration by one rename, and the list of bad files after it; tell whether it was.
+
+    It stays if it says the same, or if its owner made it read-only.
+    """
+    bad_files = sorted(rejected)
     if saved is not None and serverconfig.is_same(saved, new):
         if not serverconfig.bad_files_are(cache.config, bad_files):
             serverconfig.write_bad_files(cache.config, bad_files)
@@ -152,18 +174,21 @@ def switches(cache: Layout) -> list[list[str]]:
     return list(tables.read(path, "switches", SWITCHES)) if path.exists() else []
 
 
-def _last_switch(cache: Layout) -> str | None:
+def last_switch(cache: Layout) -> str | None:
+    """Name the default that our notes have last."""
     rows = switches(cache)
     return rows[-1][2] if rows else None
 
 
-def _note_foreign_switch(cache: Layout, before: str | None) -> None:
-    last = _last_switch(cache)
-    if before is not None and last != before:
-        _note_switch(cache, last, before, "foreign")
+def note_found(cache: Layout, default: str, recorded: Identity) -> None:
+    """Note the default that is found, if our notes have another: somebody else, or a killed run, moved it."""
+    last = last_switch(cache)
+    if last != default:
+        note_switch(cache, last, default, recorded.pinned_by if default == recorded.pinned else "foreign")
 
 
-def _note_switch(cache: Layout, before: str | None, after: str, why: str) -> None:
+def note_switch(cache: Layout, before: str | None, after: str, why: str) -> None:
+    """Note a move of the default."""
     logger.info("default context from=%s to=%s why=%s", before, after, why)
     tables.append(cache.state / "switches.tsv", "switches", SWITCHES, (times.now(), before or "", after, why))
 

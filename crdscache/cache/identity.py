@@ -8,7 +8,8 @@ from pathlib import Path
 
 from crdscache.cache import publish, serverconfig
 from crdscache.cache.layout import Layout
-from crdscache.errors import NotACacheError, UnreadableConfigError
+from crdscache.contexts import names
+from crdscache.errors import NotACacheError, UnreadableConfigError, UnsafeNameError
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class Holdings:
         return ALL if "all" in parts else Holdings(tuple(sorted(parts)))
 
 
+PIN, ROLLBACK = "pin", "rollback"
+
 NONE = Holdings()
 ALL = Holdings(("all",))
 
@@ -59,6 +62,7 @@ class Identity:
     holdings: Holdings
     version: int = VERSION
     pinned: str | None = None  # the context at which the default is held
+    pinned_by: str = PIN  # or ROLLBACK: what a switch to it is noted as, by whichever run comes to make it
 
 
 def normal_url(server_url: str) -> str:
@@ -78,12 +82,19 @@ def load(cache: Layout) -> Identity | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         holdings = Holdings(tuple(map(str, data["holdings"]["parts"])))
+        pinned = data.get("pinned")
         stamp = Identity(
-            data["observatory"], data["server_url"], data["use_case"], holdings, int(data["version"])
+            data["observatory"],
+            data["server_url"],
+            data["use_case"],
+            holdings,
+            int(data["version"]),
+            None if pinned is None else names.require_safe(pinned),
+            str(data.get("pinned_by", PIN)),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, UnsafeNameError) as error:
         message = (
             f"{path}: the stamp of this cache is damaged: {error!r}; remote_cache_init --rebind URL mends it"
         )

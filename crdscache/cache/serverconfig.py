@@ -137,7 +137,7 @@ def compose(info: ServerInfo, server_url: str, default_context: str) -> dict[str
     saved = dict(info.raw)
     saved["mapping_url"] = {info.observatory: info.mapping_url}
     saved["reference_url"] = {info.observatory: info.reference_url}
-    saved.update({key: default_context for key in _DEFAULTS if key in saved})
+    saved = with_default(saved, default_context)
     for key in ("config_url", "pickle_url"):
         bases = saved.get(key)
         if isinstance(bases, dict) and isinstance(bases.get("unchecked"), dict):
@@ -145,6 +145,11 @@ def compose(info: ServerInfo, server_url: str, default_context: str) -> dict[str
     saved.setdefault(_NEEDED, times.now())
     saved.update(server=server_url, status="server", connected=True)
     return saved
+
+
+def with_default(saved: Mapping[str, object], default_context: str) -> dict[str, object]:
+    """Make the same configuration with another default."""
+    return {**saved, **{key: default_context for key in _DEFAULTS if key in saved}}
 
 
 def is_same(saved: Mapping[str, object], other: Mapping[str, object]) -> bool:

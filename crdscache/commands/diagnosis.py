@@ -76,12 +76,14 @@ def describe(config: Settings) -> dict[str, str]:
     cache = config.cache
     info = _saved(cache)
     before = runs.last(cache)
+    stamp = _stamp(cache)
     free = shutil.disk_usage(_existing(cache.root)).free
     return {
         "cache": str(cache.root),
         "observatory": cache.observatory,
         "server": config.server_url,
         "default context": info.default_context if info else "none",
+        "pinned": stamp.pinned if stamp and stamp.pinned else "no",
         "edit context": info.edit_context if info else "none",
         "layout": layout.find_mode(cache, config.new_mode).value,
         "mappings": f"{cache.mappings} ({_count(cache.mappings)} files)",
@@ -117,6 +119,13 @@ def _saved(cache: layout.Layout) -> ServerInfo | None:
         return None
 
 
+def _stamp(cache: layout.Layout) -> identity.Identity | None:
+    try:
+        return identity.load(cache)
+    except CacheError:
+        return None
+
+
 def diagnose(config: Settings) -> Iterator[Mistake]:
     """Find what is wrong with a cache, without a server and without writing."""
     cache = config.cache
@@ -138,10 +147,13 @@ def diagnose(config: Settings) -> Iterator[Mistake]:
     else:
         yield from _whole(config, info, stamp)
     yield from _writing(config)
-    yield from _last_run(cache)
+    yield from _last_run(cache, stamp)
 
 
 def _whole(config: Settings, info: ServerInfo, stamp: identity.Identity) -> Iterator[Mistake]:
+    if stamp.pinned not in {None, info.default_context}:
+        what = f"the default context is {info.default_context}, though {stamp.pinned} is pinned"
+        yield Mistake(what, "cron_sync puts it back if it is whole; cron_sync --unpin lets it go")
     known = catalogue.from_metadata(info.metadata or {}, info.bad_files)
     load = Rules(config.cache.mappings, known, config.cache.state / steps.LINKS).load
     disk = manifest.Disk(config.cache, layout.find_mode(config.cache, config.new_mode), known, load)
@@ -167,7 +179,7 @@ def _writing(config: Settings) -> Iterator[Mistake]:
         yield Mistake(what, f"chmod u+w {cache.config / serverconfig.CONFIG_FILE}")
 
 
-def _last_run(cache: layout.Layout) -> Iterator[Mistake]:
+def _last_run(cache: layout.Layout, stamp: identity.Identity) -> Iterator[Mistake]:
     last = runs.last(cache)
     if last is None or last.last_success is None:
         yield Mistake("no run has succeeded yet", "cron_sync, and read what it says")
@@ -177,7 +189,7 @@ def _last_run(cache: layout.Layout) -> Iterator[Mistake]:
             f"the last success was at {last.last_success} UTC",
             "is cron_sync in the crontab, and what does it say?",
         )
-    if last.waits_since:
+    if last.waits_since and stamp.pinned is None:
         what = (
             f"the default context stays {last.result.default_after} since {last.waits_since} UTC: "
             f"{last.result.server_default} lacks {last.result.waits_for[0]}"

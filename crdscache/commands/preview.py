@@ -92,7 +92,7 @@ class Preview:
         return list(each_once(told))
 
 
-def ask(config: Settings) -> Answer:
+def ask(config: Settings, stamp: identity.Identity) -> Answer:
     """Ask the server what there is.
 
     Raises
@@ -110,13 +110,14 @@ def ask(config: Settings) -> Answer:
         except UnreadableConfigError as damage:
             raise UnreachableError(f"{error}; and what was saved is damaged: {damage}") from error
         raise
-    said = answer.settle(info, config.wanted, is_first=not serverconfig.exists(cache.config))
+    is_first = not serverconfig.exists(cache.config)
+    said = answer.settle(info, config.wanted, is_first=is_first, pinned=stamp.pinned)
     return purging.with_kept(config, said)
 
 
 def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | None:
     """Tell that there is nothing to do; None where there is. One request, and nothing is parsed twice."""
-    said = ask(config)
+    said = ask(config, stamp)
     identity.stamp(config.cache, stamp)
     disk = steps.disk(config, said)
     promise = steps.promise(config, said, stamp)
@@ -128,18 +129,19 @@ def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | N
     if purging.lacks_rules(config, said, disk.load):
         return None
     needed = _needs(config, said, rules.loader(config.cache.mappings))
-    scope = steps.scope(config, said, needed.references)
+    scope = steps.scope(config, said, stamp, needed.references)
     seen = Preview(said, disk, plan.draw_up(disk, scope, promise.holdings, needed.problems), None, ())
     if seen.problems() or any(row.action is not Action.KEEP for row in seen.drawn.rows):
         return None
     plan.sweep(disk, seen.drawn.rows, scope)
     kept = {Outcome.KEPT.value: len(seen.drawn.manifest)}
-    return Result(Status.OK, current, current, said.info.default_context, n_files=kept)
+    default = said.info.default_context
+    return Result(Status.OK, current, current, default, n_files=kept, pinned=stamp.pinned)
 
 
 def foresee(config: Settings, stamp: identity.Identity) -> Preview:
     """Find out what a run would do; rules that are not cached are brought to a temporary directory."""
-    said = ask(config)
+    said = ask(config, stamp)
     with TemporaryDirectory(prefix="crdscache-") as scratch:
         shelf = mappings.Shelf(config.cache.mappings, Path(scratch), said.catalogue)
         load = rules.Rules(config.cache.mappings, said.catalogue, None, shelf.find).load
@@ -147,7 +149,7 @@ def foresee(config: Settings, stamp: identity.Identity) -> Preview:
             receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
         disk = steps.disk(config, said, load)
         needed = _needs(config, said, rules.loader(shelf.read))
-        scope = steps.scope(config, said, needed.references)
+        scope = steps.scope(config, said, stamp, needed.references)
         holdings = steps.promise(config, said, stamp).holdings
         drawn = plan.draw_up(disk, scope, holdings, needed.problems)
         purge = purging.estimate(config, said, shelf.find) if config.purging else None

@@ -46,16 +46,16 @@ class WriterRun:
         config = settings.typed(values)
         stamp = self._stamp(config)
         trees.require_apart(config.trees, config.cache)
+        if config.readonly_cache and not self.options.dry_run:
+            message = "CRDS_READONLY_CACHE is set: nothing may be written"
+            raise CacheError(message)
         if trashing.is_asked(self.options):
             return trashing.run(config, self.options, self._teller(config))
         if self.options.dry_run:
             joblog.log_to(None)
             return rehearsal.tell(config, stamp, self.options)
-        if config.readonly_cache:
-            message = "CRDS_READONLY_CACHE is set: nothing may be written"
-            raise CacheError(message)
         before = edit_context(config.cache) if config.purging else None
-        written = self._locked(config, stamp, values)
+        written = self._locked(config, values)
         verified = None
         if config.check_sha1sum and written.status in {Status.OK, Status.ERR}:
             verified, written = self._verified(config, values, written)
@@ -82,7 +82,7 @@ class WriterRun:
                 raise
             return None, written  # that files failed says more than that another check is at work
         if verified.failures and config.policy.repairs:
-            return verified, self._locked(config, self._stamp(config), values)
+            return verified, self._locked(config, values)
         return verified, replace(written, status=written.status or verified.status)
 
     def _teller(self, config: Settings) -> Teller:
@@ -93,13 +93,14 @@ class WriterRun:
             return identity.rebound(config.cache, config.server_url, config.use_case)
         return identity.admit(config.cache, config.server_url, config.use_case, set_up=self.target == "init")
 
-    def _locked(self, config: Settings, stamp: identity.Identity, values: Mapping[str, Any]) -> Result:
+    def _locked(self, config: Settings, values: Mapping[str, Any]) -> Result:
         gc.disable()  # a plan is 100,000 small objects without cycles: looking for some took a third of a run
         run = runs.begin(self.command)
         if self.target == "init":
             config.cache.root.mkdir(parents=True, exist_ok=True)
         with locks.WriterLock(config.cache, self.command, run.run_id) as lock:
             joblog.log_to(runs.log_path(config.cache, run))
+            stamp = self._stamp(config)  # again: before we had the lock another writer may have changed it
             try:
                 result = preview.find_nothing_to_do(config, stamp) or self._workflow(
                     config, run, values, lock.descriptor

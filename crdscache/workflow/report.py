@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from crdscache.contexts import times
 from crdscache.contexts.records import Problem, Verdict
@@ -47,9 +47,10 @@ def lines(observatory: str, result: Result, before: Record | None) -> tuple[list
         err.append(f"{observatory}: {result.message}")
     if result.waits_for:
         waits = (
-            f"{observatory}: the default context stays {result.default_after}, {result.server_default} lacks "
+            f"{observatory}: the default context stays {result.default_after}, "
+            f"{result.pinned or result.server_default} lacks "
         )
-        err.append(waits + _some(result.waits_for))
+        err.append(waits + some(result.waits_for))
     err += failures(result.failures, MOST_LINES - len(out) - len(err) - 1)
     return out, err
 
@@ -78,6 +79,7 @@ def _outcome(observatory: str, result: Result) -> list[str]:
         return []
     moved = result.default_before not in (None, result.default_after)
     default = f"{result.default_before} -> {result.default_after}" if moved else result.default_after
+    default += _pinned(result)
     n_kept = result.n_files.get("kept", 0)
     counts = [
         f"{n} {outcome} ({size(result.size_bytes.get(outcome, 0))})"
@@ -89,9 +91,16 @@ def _outcome(observatory: str, result: Result) -> list[str]:
     is_idle = result.status == Status.OK and sum(result.n_files.values()) == n_kept and not moved
     done = f"nothing to do, {n_kept} files are as they should be" if is_idle else ", ".join(counts)
     text = f"{observatory}: default context {default}; {done}"
-    pending = [f"{observatory}: not delivered yet: {_some(result.pending)}"] if result.pending else []
+    pending = [f"{observatory}: not delivered yet: {some(result.pending)}"] if result.pending else []
     seen = [f"{observatory}: {trees(result.n_seen)}; each is in adoption.tsv"] if result.n_seen else []
     return [text, *seen, *pending]
+
+
+def _pinned(result: Result) -> str:
+    if result.pinned is None:
+        return ""
+    is_ahead = result.server_default not in {None, result.pinned}
+    return f" (pinned; the server's is {result.server_default})" if is_ahead else " (pinned)"
 
 
 def failures(problems: tuple[Problem, ...], most: int) -> list[str]:
@@ -102,8 +111,14 @@ def failures(problems: tuple[Problem, ...], most: int) -> list[str]:
     return [*told[: most - 1], f"and {len(told) - most + 1} more failures: see the log"]
 
 
-def _some(names: tuple[str, ...]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Name the first few."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004
+
+
+def count(names: Sequence[str]) -> str:
+    """Say how many files there are, and name the first few."""
+    return f"{len(names)} file{'s' if len(names) > 1 else ''}, {some(names)}"
 
 
 def size(size_bytes: float) -> str:

@@ -19,6 +19,7 @@ SYNC = "status.json"
 VERIFY = "verify.json"
 AFFECTED = "affected.json"
 PURGE = "purge.json"
+PINNING = "pinning.json"
 
 _RUNS = (
     "run_id",
@@ -63,6 +64,7 @@ class Result:
     n_seen: Mapping[str, int] = field(default_factory=dict)  # files of trees, by what became of them
     verdicts: Mapping[str, int] = field(default_factory=dict)  # where files were checked: how many of each
     news: tuple[str, ...] = ()  # what else there is to say
+    pinned: str | None = None  # where the default is held, whatever the server's is
 
     @property
     def did_something(self) -> bool:
@@ -107,6 +109,7 @@ def result_of(summary: Summary) -> Result:
         summary.n_files,
         summary.size_bytes,
         n_seen=summary.n_seen,
+        pinned=switch.pinned,
     )
 
 

@@ -44,12 +44,14 @@ def disk(
     return Disk(cache, layout.find_mode(cache, config.new_mode), said.catalogue, load, known)
 
 
-def scope(config: Settings, said: Answer, references: frozenset[str] | None) -> Scope:
+def scope(
+    config: Settings, said: Answer, stamp: identity.Identity, references: frozenset[str] | None
+) -> Scope:
     """Say what the run looks after; `references` are those of the data sets that were asked for, if any."""
     chosen = said.chosen.contexts
     return Scope(
         chosen,
-        said.info.default_context,
+        stamp.pinned or said.info.default_context,
         config.fetch_references,
         config.check_files,
         said.info.reference_url,

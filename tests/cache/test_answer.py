@@ -37,6 +37,22 @@ def test_run_looks_after_what_was_asked_for_and_a_first_one_after_the_servers_de
     assert settled.chosen == Chosen(contexts, takes_default, contexts, ())
 
 
+@pytest.mark.parametrize(
+    ("wanted", "pinned", "contexts"),
+    [
+        (Wanted(), FIRST, (FIRST, LATEST)),
+        (Wanted((FORMER,)), FIRST, (FORMER,)),
+        (Wanted(), "hst_9999.pmap", (LATEST,)),  # the server does not list it: nothing can be brought
+    ],
+)
+def test_who_looks_after_the_default_looks_after_the_pinned_one_too(
+    demo_root: Path, wanted: Wanted, pinned: str, contexts: tuple[str, ...]
+) -> None:
+    settled = answer.settle(written.told(demo_root, LATEST), wanted, is_first=False, pinned=pinned)
+
+    assert settled.chosen == Chosen(contexts, LATEST in contexts, contexts, ())
+
+
 def test_all_contexts_bring_the_mappings_that_none_of_them_names(demo_root: Path) -> None:
     info = written.told(demo_root, LATEST)
 

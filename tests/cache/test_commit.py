@@ -11,7 +11,7 @@ import pytest
 
 from crdscache.cache import commit, identity, tables
 from crdscache.cache.commit import Promise, Summary, Switch
-from crdscache.cache.identity import ALL, NONE, Holdings, Identity
+from crdscache.cache.identity import ALL, NONE, PIN, ROLLBACK, Holdings, Identity
 from crdscache.cache.layout import Layout
 from crdscache.contexts import serverinfo
 from crdscache.contexts.records import Outcome, Problem, Receipt
@@ -25,6 +25,7 @@ RMAP = "hst_acs_mdriztab_0001.rmap"  # likewise
 OLD_IMAP = "hst_acs_0001.imap"  # only the first context needs it
 # Our notes do not yet have the default of a cache that another tool has left.
 FOUND = ("", FORMER, "foreign")
+HELD = ("", FORMER, "pin")  # if it is where it is pinned
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,24 @@ class Site:
         recorded: Holdings = NONE,
         tolerated: tuple[str, ...] = (),
         takes_default: bool = True,
+        pinned: str | None = None,
+        pinned_by: str = PIN,
     ) -> Switch:
         info = info or self.told()
-        promise = Promise(Identity("hst", SERVER, "ops", recorded), holdings, frozenset(tolerated))
+        stamp = Identity("hst", SERVER, "ops", recorded, pinned=pinned, pinned_by=pinned_by)
+        promise = Promise(stamp, holdings, frozenset(tolerated))
         disk = written.disk_of(self.cache, info)
         return commit.commit(disk, info, SERVER, promise, takes_default=takes_default)
 
     def current(
-        self, info: ServerInfo, holdings: Holdings = NONE, *, takes_default: bool = True
+        self,
+        info: ServerInfo,
+        holdings: Holdings = NONE,
+        *,
+        takes_default: bool = True,
+        pinned: str | None = None,
     ) -> str | None:
-        promise = Promise(Identity("hst", SERVER, "ops", NONE), holdings, frozenset())
+        promise = Promise(Identity("hst", SERVER, "ops", NONE, pinned=pinned), holdings, frozenset())
         return commit.current(self.cache, info, SERVER, promise, takes_default=takes_default)
 
     @property
@@ -178,6 +187,97 @@ def test_N25_default_that_moved_back_is_followed_with_a_warning(
     assert (site.cache.mappings / LATEST).exists()
 
 
+def test_pinned_default_stays_while_the_servers_new_answer_is_saved(site: Site) -> None:
+    """What is bad must be known at once, and a pin is nothing that anybody waits for."""
+    switch = site.commit(site.told(bad_files_list=["x.fits"]), pinned=FORMER)
+
+    assert switch == Switch(FORMER, FORMER, LATEST, is_written=True, pinned=FORMER)
+    assert site.saved() == written.raw_answer(site.demo_root, FORMER, bad_files_list=["x.fits"])
+    assert site.switches() == [HELD]
+    assert site.current(site.told(bad_files_list=["x.fits"]), pinned=FORMER) == FORMER
+
+
+def test_default_follows_the_server_again_when_the_pin_is_gone(site: Site) -> None:
+    site.commit(pinned=FORMER)
+
+    switch = site.commit()
+
+    assert switch == Switch(FORMER, LATEST, LATEST, is_written=True)
+    assert site.switches() == [HELD, (FORMER, LATEST, "server")]
+
+
+def move(site: Site, context: str) -> None:
+    """Move the default as another tool does."""
+    theirs = site.config_file.read_text().replace(f"context': '{site.saved()['operational_context']}", "\0")
+    site.config_file.unlink()
+    site.config_file.write_text(theirs.replace("\0", f"context': '{context}"))
+
+
+@pytest.mark.parametrize("takes_default", [True, False])
+def test_D32_pinned_default_that_another_tool_moved_is_put_back(
+    site: Site, caplog: pytest.LogCaptureFixture, *, takes_default: bool
+) -> None:
+    """In any run: a pin does not ask which contexts are fetched."""
+    site.commit(pinned=FORMER)
+    move(site, LATEST)
+
+    is_current = site.current(site.told(), pinned=FORMER, takes_default=takes_default)
+    switch = site.commit(pinned=FORMER, takes_default=takes_default)
+
+    assert is_current is None
+    assert switch == Switch(LATEST, FORMER, LATEST, is_written=True, pinned=FORMER)
+    assert site.switches() == [HELD, (FORMER, LATEST, "foreign"), (LATEST, FORMER, "pin")]
+    assert [text for text in caplog.messages if "moved back" in text] == []
+
+
+def test_D32_pinned_default_that_is_not_whole_any_more_is_waited_for(site: Site) -> None:
+    site.commit(pinned=FORMER)
+    move(site, LATEST)
+    site.lose("t6k1016aj_drk.fits")
+
+    waits = site.commit(pinned=FORMER, recorded=ALL, holdings=ALL)
+    shutil.copy(site.demo_root / "references/hst/t6k1016aj_drk.fits", site.cache.references)
+    back = site.commit(pinned=FORMER, recorded=ALL, holdings=ALL)
+
+    assert waits == Switch(LATEST, LATEST, LATEST, ("t6k1016aj_drk.fits",), pinned=FORMER)
+    assert back == Switch(LATEST, FORMER, LATEST, is_written=True, pinned=FORMER)
+    assert site.switches() == [HELD, (FORMER, LATEST, "foreign"), (LATEST, FORMER, "pin")]
+
+
+@pytest.mark.parametrize("why", [PIN, ROLLBACK])
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_P01_pin_that_was_killed_before_its_note_is_completed_and_noted_as_what_it_was(
+    site: Site, why: str, *, is_moved: bool
+) -> None:
+    site.commit()
+    if is_moved:
+        move(site, FORMER)
+
+    is_current = site.current(site.told(), pinned=FORMER)
+    switch = site.commit(pinned=FORMER, pinned_by=why)
+
+    assert is_current is None
+    assert (switch.after, site.saved()["operational_context"]) == (FORMER, FORMER)
+    assert site.switches() == [FOUND, (FORMER, LATEST, "server"), (LATEST, FORMER, why)]
+
+
+def test_S19_damaged_configuration_of_a_pinned_cache_is_written_with_the_pinned_default(site: Site) -> None:
+    site.commit(pinned=FORMER)
+    site.config_file.write_bytes(b"")
+
+    switch = site.commit(pinned=FORMER)
+
+    assert switch == Switch(FORMER, FORMER, LATEST, is_written=True, pinned=FORMER)
+    assert site.saved() == written.raw_answer(site.demo_root, FORMER)
+    assert site.switches() == [HELD]
+
+
+def test_holdings_of_a_pinned_cache_are_recorded_with_the_pin(site: Site) -> None:
+    site.commit(pinned=FORMER, holdings=ALL)
+
+    assert identity.load(site.cache) == Identity("hst", SERVER, "ops", ALL, pinned=FORMER)
+
+
 def test_first_configuration_needs_rules_only(site: Site) -> None:
     """Else a new cache could not be used before its last reference is there."""
     shutil.rmtree(site.cache.config)
@@ -271,9 +371,7 @@ def test_read_only_configuration_holds_the_default_where_it_is(
 
 def test_move_by_another_tool_is_noted_as_foreign(site: Site) -> None:
     site.commit(site.told(FORMER))
-    theirs = site.config_file.read_text().replace(FORMER, "hst_0001.pmap")
-    site.config_file.unlink()
-    site.config_file.write_text(theirs)
+    move(site, "hst_0001.pmap")
 
     switch = site.commit(site.told(FORMER), takes_default=False)
 

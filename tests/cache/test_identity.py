@@ -232,3 +232,34 @@ def test_rebind_follows_a_server_that_was_renamed(bare: Layout) -> None:
     identity.stamp(bare, identity.rebound(bare, TEST_URL + "/", "ops"))
 
     assert identity.load(bare) == replace(STAMP, server_url=TEST_URL)
+
+
+@pytest.mark.parametrize("pinned", [None, "hst_0001.pmap"])
+def test_pin_is_read_as_it_was_written_and_stays_when_the_server_is_renamed(
+    bare: Layout, pinned: str | None
+) -> None:
+    stamp = replace(STAMP, pinned=pinned, pinned_by="rollback")
+    identity.save(bare, stamp)
+
+    assert identity.load(bare) == stamp
+    assert identity.rebound(bare, TEST_URL, "ops") == replace(stamp, server_url=TEST_URL)
+
+
+def test_stamp_of_an_earlier_version_has_no_pin(bare: Layout) -> None:
+    identity.save(bare, STAMP)
+    path = bare.state / "identity.json"
+    data = json.loads(path.read_text())
+    del data["pinned"], data["pinned_by"]
+    path.write_text(json.dumps(data))
+
+    assert identity.load(bare) == STAMP
+
+
+@pytest.mark.parametrize("pinned", ["../hst_0001.pmap", 5, ""])
+def test_pin_that_is_no_name_of_a_file_is_damage(bare: Layout, pinned: object) -> None:
+    identity.save(bare, STAMP)
+    path = bare.state / "identity.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pinned": pinned}))
+
+    with pytest.raises(NotACacheError, match="damaged"):
+        identity.load(bare)

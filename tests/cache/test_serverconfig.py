@@ -272,3 +272,16 @@ def test_S19_a_catalogue_that_cannot_be_unpacked_is_told_when_a_file_is_asked_fo
 
     with pytest.raises(UnreadableConfigError, match=r"^server_config: "):
         record("e6o0938au.r3d")
+
+
+def test_another_default_replaces_both_names_of_it_and_nothing_else() -> None:
+    old = {"operational_context": "a.pmap", "latest_context": "a.pmap", "edit_context": "a.pmap"}
+
+    assert serverconfig.with_default(old, "b.pmap") == {
+        "operational_context": "b.pmap",
+        "latest_context": "b.pmap",
+        "edit_context": "a.pmap",
+    }
+    assert serverconfig.with_default({"operational_context": "a.pmap"}, "b.pmap") == {
+        "operational_context": "b.pmap"
+    }

@@ -59,12 +59,22 @@ def wait(cache: Cache) -> None:
     edit_status(cache, waits_since="2026-01-01 00:00:00", result=result)
 
 
+def pin(cache: Cache, context: str) -> None:
+    path = cache.state / "identity.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pinned": context}))
+
+
+def pin_another(cache: Cache) -> None:
+    pin(cache, LATEST)
+
+
 MISTAKES: list[tuple[Callable[[Cache], None], str]] = [
     (lose_a_rule, f"the default context {FORMER} is not whole: 1 files, hst_acs_darkfile_0003.rmap first"),
     (cut_a_reference, f"the default context {FORMER} is not whole: 1 files, t6k1016aj_drk.fits first"),
     (freeze, "server_config is read-only: the default context cannot move"),
     (misspell_the_layout, "the layout of references is 'flatt'"),
     (forget_the_configuration, "there is no configuration yet"),
+    (pin_another, f"the default context is {FORMER}, though {LATEST} is pinned"),
     (age, "the last success was at 2020-01-01 00:00:00 UTC"),
     (never_succeed, "no run has succeeded yet"),
     (wait, f"stays {FORMER} since 2026-01-01 00:00:00 UTC: {LATEST} lacks x.fits"),
@@ -73,6 +83,16 @@ MISTAKES: list[tuple[Callable[[Cache], None], str]] = [
 
 def test_nothing_is_wrong_with_a_cache_that_is_whole(whole_cache: Cache) -> None:
     assert mistakes(whole_cache) == []
+
+
+def test_a_pinned_cache_that_lags_behind_has_no_mistake_and_says_that_it_is_pinned(
+    whole_cache: Cache,
+) -> None:
+    wait(whole_cache)
+    pin(whole_cache, FORMER)
+
+    assert mistakes(whole_cache) == []
+    assert whole_cache.run("cache_config", "--json").data["cache"]["pinned"] == FORMER
 
 
 @pytest.mark.parametrize(("damage", "expected"), MISTAKES, ids=lambda value: getattr(value, "__name__", ""))

@@ -114,6 +114,7 @@ def test_a_summary_as_data_has_all_that_the_text_has(whole_cache: Cache, server:
         "n_seen": {},
         "verdicts": {},
         "news": [],
+        "pinned": None,
         "verification": None,
     }
     assert set(n_files) == set(size_bytes) == {"fetched", "kept"}

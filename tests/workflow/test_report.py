@@ -102,3 +102,19 @@ def test_a_workflow_by_hand_ends_by_what_failed(capsys: pytest.CaptureFixture[st
         *(f"failed: {number}.fits: status 500" for number in range(19)),
         "and 11 more failures: see the log",
     ]
+
+
+def test_a_pinned_default_is_told_with_the_servers_and_waits_for_its_own_files_only() -> None:
+    held = replace(OK, server_default="b.pmap", pinned="a.pmap", n_files={"kept": 3})
+    moved = replace(held, default_after="c.pmap", default_before="c.pmap", waits_for=("x.fits",))
+
+    idle = "nothing to do, 3 files are as they should be"
+    assert report.lines("hst", held, None)[0] == [
+        f"hst: default context a.pmap (pinned; the server's is b.pmap); {idle}"
+    ]
+    assert report.lines("hst", replace(held, server_default="a.pmap"), None)[0][0].startswith(
+        "hst: default context a.pmap (pinned); nothing to do"
+    )
+    assert report.lines("hst", moved, None)[1] == [
+        "hst: the default context stays c.pmap, a.pmap lacks x.fits"
+    ]

@@ -33,7 +33,10 @@ def test_the_scope_is_what_the_settings_ask_for_of_the_contexts_that_are_meant(d
     said = answer_for(demo_root, FORMER)
 
     scope = steps.scope(
-        config_with(demo_root, fetch_references=True, tolerate_missing=["a"]), said, frozenset({"x"})
+        config_with(demo_root, fetch_references=True, tolerate_missing=["a"]),
+        said,
+        Identity("hst", "http://localhost", "ops", NONE),
+        frozenset({"x"}),
     )
 
     assert scope == Scope(
@@ -102,3 +105,11 @@ def test_only_files_that_are_to_be_fetched_are_asked_for() -> None:
     assert [row.action for row in held.rows] == [Action.KEEP, Action.PENDING, Action.WRONG]
     assert steps.hold_back(nothing, states) == nothing
     assert asked == [["b"]]
+
+
+def test_what_a_pinned_default_needs_is_held(demo_root: Path) -> None:
+    stamp = Identity("hst", "http://localhost", "ops", NONE, pinned=FORMER)
+
+    scope = steps.scope(config_with(demo_root), answer_for(demo_root, LATEST), stamp, None)
+
+    assert (scope.contexts, scope.default_context) == ((LATEST,), FORMER)
