@@ -11,7 +11,7 @@ from crdscache.cache.layout import Layout
 from crdscache.contexts import times
 from crdscache.contexts.records import Keeping, Problem
 from crdscache.contexts.serverinfo import ServerInfo
-from crdscache.errors import DiskError
+from crdscache.errors import DiskError, UnreadableConfigError
 
 _CURE = "--no-leases purges all the same"
 
@@ -64,6 +64,15 @@ def find(cache: Layout, said: Answer, keeping: Keeping, pinned: str | None = Non
 def local_contexts(cache: Layout) -> list[str]:
     """Name the contexts whose pmap is here, in order of name."""
     return sorted(path.name for path in cache.mappings.glob("*.pmap") if not path.name.startswith("."))
+
+
+def edit_context(cache: Layout) -> str | None:
+    """Name the edit context by the saved configuration; None where there is none, or it is damaged."""
+    try:
+        saved = serverconfig.read_info(cache.config, cache.observatory, with_catalogue=False)
+    except UnreadableConfigError:
+        return None
+    return None if saved is None else saved.edit_context
 
 
 def _defaults(cache: Layout, info: ServerInfo) -> Iterator[Reason]:

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from crdscache.cache import locks, restore, serverconfig
-from crdscache.cache.layout import Layout
+from crdscache.cache import locks, restore
 from crdscache.cache.removal import Deed
 from crdscache.commands import preview
 from crdscache.commands.telling import Teller
-from crdscache.errors import CacheError, UnreadableConfigError
+from crdscache.errors import CacheError
 from crdscache.workflow import joblog, launch, purging, report, runs
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.settings import Settings
@@ -79,15 +78,6 @@ class Removing:
         if deed.n_vanished:
             news.append(f"{deed.n_vanished} files had vanished meanwhile")
         return Result(Status.ERR if deed.failures else Status.OK, failures=deed.failures, news=tuple(news))
-
-
-def edit_context(cache: Layout) -> str | None:
-    """Name the edit context by the saved configuration, if there is one."""
-    try:
-        saved = serverconfig.read_info(cache.config, cache.observatory, with_catalogue=False)
-    except UnreadableConfigError:
-        return None
-    return None if saved is None else saved.edit_context
 
 
 def _deed(path: Path, run_id: str) -> Deed | None:

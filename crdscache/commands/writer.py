@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from crdscache.cache import check, checkreport, commit, identity, locks, plan, tables, trees
-from crdscache.commands import ending, overrides, preview, rehearsal, trashing
-from crdscache.commands.removing import Removing, edit_context
+from crdscache.cache import check, checkreport, commit, identity, keep, locks, plan, tables, trees
+from crdscache.commands import alone, ending, overrides, pinning, trashing
 from crdscache.commands.telling import Teller
 from crdscache.commands.verification import Verification
 from crdscache.errors import CacheError, LockedError, SettingsError
@@ -39,6 +38,7 @@ class WriterRun:
         return ending.run(self.command, self._main, tells_busy=self.on_terminal or self.options.verbose)
 
     def _main(self) -> int:
+        alone.require(vars(self.options))
         resolved = settings.resolve(overrides.collect(self.options), self.environ, self.options.site)
         values = {key: setting.value for key, setting in resolved.items()}
         if self.target == "init":
@@ -49,20 +49,23 @@ class WriterRun:
         if config.readonly_cache and not self.options.dry_run:
             message = "CRDS_READONLY_CACHE is set: nothing may be written"
             raise CacheError(message)
+        if pinning.is_asked(self.options):
+            return pinning.run(config, stamp, self.options)
         if trashing.is_asked(self.options):
             return trashing.run(config, self.options, self._teller(config))
         if self.options.dry_run:
+            from crdscache.commands import rehearsal  # slow to import, as it asks a server: pins need none
+
             joblog.log_to(None)
             return rehearsal.tell(config, stamp, self.options)
-        before = edit_context(config.cache) if config.purging else None
+        edited = keep.edit_context(config.cache) if config.purging else None  # before it is written anew
         written = self._locked(config, values)
         verified = None
         if config.check_sha1sum and written.status in {Status.OK, Status.ERR}:
             verified, written = self._verified(config, values, written)
         purged = None
         if config.purging and written.status in {Status.OK, Status.ERR}:
-            removing = Removing(config, values, self.environ, self._teller(config), self.options.cores)
-            purged = removing.also_keeping(before).run(self.command)
+            purged = self._purged(config, values, edited)
             written = replace(written, status=written.status or purged.status)
         if self.options.json:
             parts = {"verification": verified, "purge": purged}
@@ -85,6 +88,12 @@ class WriterRun:
             return verified, self._locked(config, values)
         return verified, replace(written, status=written.status or verified.status)
 
+    def _purged(self, config: Settings, values: Mapping[str, Any], edited: str | None) -> Result:
+        from crdscache.commands.removing import Removing  # as above
+
+        removing = Removing(config, values, self.environ, self._teller(config), self.options.cores)
+        return removing.also_keeping(edited).run(self.command)
+
     def _teller(self, config: Settings) -> Teller:
         return Teller(config.cache, self.options, self.on_terminal, config.keep_logs)
 
@@ -94,6 +103,8 @@ class WriterRun:
         return identity.admit(config.cache, config.server_url, config.use_case, set_up=self.target == "init")
 
     def _locked(self, config: Settings, values: Mapping[str, Any]) -> Result:
+        from crdscache.commands import preview  # as above
+
         gc.disable()  # a plan is 100,000 small objects without cycles: looking for some took a third of a run
         run = runs.begin(self.command)
         if self.target == "init":
