@@ -29,6 +29,7 @@ _STAGES = {
     "rules": (("remote_cache_init",), tiny.OLD),
     "sync": (_SYNC, tiny.OLD),
     "switch": (_SYNC, tiny.NEW),
+    "rollback": (("cron_sync", "--rollback"), tiny.NEW),
     **{
         f"adopt by {mode}": ((*_SYNC, "--adopt", f"{{home}}/{_TREE}", "--adopt-mode", mode), tiny.OLD)
         for mode in ("symlink", "hardlink", "copy")
@@ -42,6 +43,7 @@ _STAGES = {
 _BEFORE = {
     "sync": "rules",
     "switch": "sync",
+    "rollback": "switch",
     "adopt by symlink": "rules",
     "adopt by hardlink": "rules",
     "adopt by copy": "rules",
@@ -51,6 +53,8 @@ _BEFORE = {
     "restore": "purge",
     "empty": "purge",
 }
+# The command of this stage is what the next plain run does after a kill; else it is the same command.
+_PLAIN = {"rollback": "switch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class EndState:
     config: dict[str, object]
     holdings: object
     switches: list[list[str]]  # from, to
+    pinned: tuple[object, object]  # where, and by what
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +172,23 @@ class Lab:
         assert originals(self._home / _TREE) == self._originals, "I4: an original was written to"
 
     def recover(self, stage: str) -> None:
-        """Make sure that the invariants hold, and that one plain run makes all as if nothing had happened."""
+        """Make sure that the invariants hold, and that one plain run makes all as if nothing had happened.
+
+        Where that is another command, it completes what had begun; what had not, the same command does then.
+        """
+        plain = _PLAIN.get(stage, stage)
         self.check()
+        self._go_on(plain)
+        if plain != stage and end_state(self.cache) == self.undisturbed(plain).end:
+            self._go_on(stage)
+        assert end_state(self.cache) == self.undisturbed(stage).end
+
+    def _go_on(self, stage: str) -> None:
         # Only a sync looks for what killed runs have left.
         for each in (stage, "switch") if stage in {"restore", "empty"} else (stage,):
             done = self.run(each)
             assert done.status == 0, done
         self.check(is_clean=True)
-        assert end_state(self.cache) == self.undisturbed(stage).end
 
 
 def originals(tree: Path) -> dict[str, tuple[object, ...]]:
@@ -214,12 +228,14 @@ def end_state(cache: Cache) -> EndState:
     files = {path.relative_to(cache.root): path for place in places for path in place.rglob("*")}
     config = files.pop((cache.config / "server_config").relative_to(cache.root))
     saved = ast.literal_eval(config.read_text())
+    stamp = json.loads((cache.state / "identity.json").read_text())
     _, _, *switches = (cache.state / "switches.tsv").read_text().splitlines()
     return EndState(
         {str(name): _content(path) for name, path in files.items()},
         {key: value for key, value in saved.items() if key not in _STAMPS},
-        json.loads((cache.state / "identity.json").read_text())["holdings"],
+        stamp["holdings"],
         [row.split("\t")[1:3] for row in switches],
+        (stamp["pinned"], stamp["pinned_by"]),
     )
 
 

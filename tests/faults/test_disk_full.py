@@ -28,7 +28,7 @@ def meet(lab: Lab, stage: str, point: Point) -> None:
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-@pytest.mark.parametrize("stage", ["sync", "switch", "adopt by copy", "repair"])
+@pytest.mark.parametrize("stage", ["sync", "switch", "rollback", "adopt by copy", "repair"])
 def test_D01_a_full_disk_at_any_point_is_told_and_once_there_is_space_a_run_makes_all_whole(
     lab: Lab, stage: str, chunk: int
 ) -> None:

@@ -1,6 +1,6 @@
 """Rows P01 and P05 of the fault matrix: a kill -9 before each call that changes something below the root.
 
-They are found at seven stages of a cache's life, some 900 in all, and need a quarter of a second each. Calls
+They are found at eight stages of a cache's life, some 900 in all, and need a quarter of a second each. Calls
 that only concern logs are left out. The suite takes all that concern the cache proper, and one in four of
 those in the state; CRDSCACHE_FULL_SWEEP=1 takes all, and `pytest -s` tells how many.
 """
@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from tests.faults.lab import Lab, swept
+from tests.faults.lab import Lab, end_state, swept
 from tests.faults.strikes import KILL, Point
 
 CHUNKS = 2  # for several workers
@@ -17,6 +17,7 @@ STAGES = (
     "init",
     "sync",
     "switch",
+    "rollback",
     "adopt by symlink",
     "adopt by hardlink",
     "adopt by copy",
@@ -48,6 +49,24 @@ def test_P01_after_a_kill_at_any_point_one_plain_run_makes_all_as_if_undisturbed
             lab.recover(stage)
         except AssertionError as error:
             wrong[point] = str(error)
+
+    assert wrong == {}
+
+
+def test_P01_a_rollback_that_was_killed_is_completed_by_the_same_command_and_goes_no_step_further(
+    lab: Lab,
+) -> None:
+    """Before that there was no default: a second roll-back has nowhere to go, and says so."""
+    wrong = {}
+    for point in swept(lab.undisturbed("rollback").points, 0, 1):
+        lab.begin("rollback")
+        kill(lab, "rollback", point)
+        again = lab.run("rollback")
+        swept_up = lab.run("switch")
+        if again.status not in {0, 1} or swept_up.status != 0:
+            wrong[point] = f"{again} {swept_up}"
+        elif end_state(lab.cache) != lab.undisturbed("rollback").end:
+            wrong[point] = str(end_state(lab.cache))
 
     assert wrong == {}
 
