@@ -16,7 +16,7 @@ from crdscache.workflow import settings
 from crdscache.workflow.status import Status
 from demo.server import Server
 from tests import purging
-from tests.caches import FORMER, QUICK, Cache, Done
+from tests.caches import FORMER, LATEST, QUICK, Cache, Done
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -340,6 +340,20 @@ def explained() -> tuple[str, str]:
     text, _ = blocks(README, "text")
     (command,) = re.findall(r"^Why this reference\? `(.+)`:$", README, re.MULTILINE)
     return f"/opt/crdscache/bin/{command}", text
+
+
+def test_what_the_readme_shows_of_a_roll_back_works(shell: Shell, server: Server) -> None:
+    shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
+    server.set_default(LATEST)
+    shell.run("/opt/crdscache/bin/cron_sync --fetch-references", CRDS_PATH="/data/crds/ops")
+
+    done = shell.run(block("roll-back"))
+
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        f"hst: default context {LATEST} -> {FORMER}, pinned until cron_sync --unpin",
+        f"hst: default context {FORMER}, no longer pinned: the next sync follows the server",
+    ]
 
 
 def test_what_the_readme_shows_of_taking_over_works(shell: Shell, demo_root: Path) -> None:
