@@ -9,9 +9,13 @@ with joblog.job_log(snakemake.log[0]):
     config = settings.typed(snakemake.config)
     said = answer.load(config.cache.state, config.cache.observatory)
     promise = steps.promise(config, said, identity.admit(config.cache, config.server_url, config.use_case))
-    takes_default = said.chosen.takes_default
     switch = commit.commit(
-        steps.disk(config, said), said.info, config.server_url, promise, takes_default=takes_default
+        steps.disk(config, said),
+        said.info,
+        config.server_url,
+        promise,
+        takes_default=said.chosen.takes_default,
+        is_doubted=said.chosen.has_shrunk,
     )
     tables_of_receipts = [snakemake.input.mappings, *snakemake.input.receipts]
     receipts = [receipt for path in tables_of_receipts for receipt in tables.read_receipts(Path(path))]

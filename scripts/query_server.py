@@ -1,6 +1,6 @@
 """Rule query_server: ask the server what there is, and settle which contexts this run looks after."""
 
-from crdscache.cache import answer, identity, serverconfig
+from crdscache.cache import answer, identity
 from crdscache.server import rpc
 from crdscache.workflow import joblog, purging, settings
 
@@ -11,6 +11,4 @@ with joblog.job_log(snakemake.log[0]):
     with rpc.RpcClient(config.server_url, config.patience) as server:
         info = server.server_info(cache.observatory)
     identity.stamp(cache, stamp)
-    is_first = not serverconfig.exists(cache.config)
-    said = answer.settle(info, config.wanted, is_first=is_first, pinned=stamp.pinned)
-    answer.save(purging.with_kept(config, said), cache.state)
+    answer.save(purging.settle(config, info, stamp), cache.state)

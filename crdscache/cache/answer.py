@@ -1,16 +1,17 @@
 """The server's answer as the steps of a run hand it on: what there is, and which contexts are meant."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from crdscache.cache import identity, publish, serverconfig, tables
 from crdscache.cache.layout import Layout
-from crdscache.contexts import catalogue, selection, serverinfo
+from crdscache.contexts import catalogue, names, selection, serverinfo
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.records import Problem
 from crdscache.contexts.selection import Wanted
 from crdscache.contexts.serverinfo import ServerInfo
+from crdscache.errors import UnreadableConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Chosen:
     takes_default: bool  # the server's default is among them: it may become ours
     mappings: tuple[str, ...]  # to bring, with all below: the contexts, and orphans where all was asked for
     problems: tuple[Problem, ...]  # of the server's answer, its catalogue, and the selection
+    has_shrunk: bool = False  # the server lists less than before: its answer is not to be saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,27 @@ def settle(info: ServerInfo, wanted: Wanted, *, is_first: bool, pinned: str | No
         (*info.problems, *known.problems, *selected.problems),
     )
     return Answer(info, known, chosen)
+
+
+def doubted(said: Answer, cache: Layout) -> Answer:
+    """Compare what the server lists with what it listed before; where names have vanished, tell so.
+
+    A mission's server never forgets a file: one that does is being restored, or is another one.
+    """
+    try:
+        saved = serverconfig.read(cache.config)
+    except UnreadableConfigError:
+        return said
+    lost = [] if saved is None else serverconfig.vanished(saved, said.info.raw)
+    if not lost:
+        return said
+    told = f"{len(lost)} names that were in it have vanished, {names.printable(lost[0])} first"
+    reason = (
+        f"{told}; the saved configuration stays, and nothing is purged. "
+        "on_changed_content: replace takes the new list as it is"
+    )
+    problems = (*said.chosen.problems, Problem("the server's list of files", reason))
+    return replace(said, chosen=replace(said.chosen, problems=problems, has_shrunk=True))
 
 
 def save(answer: Answer, state: Path) -> None:

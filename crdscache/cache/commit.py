@@ -45,7 +45,13 @@ class Promise:
 
 
 def commit(
-    disk: manifest.Disk, info: ServerInfo, server_url: str, promise: Promise, *, takes_default: bool
+    disk: manifest.Disk,
+    info: ServerInfo,
+    server_url: str,
+    promise: Promise,
+    *,
+    takes_default: bool,
+    is_doubted: bool = False,
 ) -> Switch:
     """Write the server's answer as the configuration, last of all and by one rename.
 
@@ -54,10 +60,15 @@ def commit(
     takes_default
         Whether the run selects the server's default: only then may the default move to it. A pinned one is
         put back in any case.
+    is_doubted
+        The answer is not to be saved.
     """
     pinned = promise.recorded.pinned
     saved = _saved(disk.cache)
     before = _noted(disk, promise) if saved is None else _default(saved)
+    if is_doubted:
+        logger.warning("the server's answer is not saved, as it lists less than before")
+        return Switch(before, before, info.default_context, pinned=pinned)
     after, waits_for = _choose(disk, info, promise, before, takes_default=takes_default)
     if after is None:
         logger.warning("no configuration written: the default is not whole context=%s", promise.wanted(info))

@@ -53,6 +53,8 @@ def find(cache: Layout, said: Answer, keeping: Keeping, pinned: str | None = Non
     wanted += [(name, "the server does not list it") for name in here if not said.info.lists(name)]
     known = {name for name, _ in (*protected, *wanted)}
     leased, problems = _leased(cache, keeping, [name for name in here if name not in known])
+    if said.chosen.has_shrunk:
+        problems = (*problems, said.chosen.problems[-1])
     protected += leased
     why: dict[str, dict[str, None]] = {}
     for name, reason in (*protected, *wanted):

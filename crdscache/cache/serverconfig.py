@@ -163,6 +163,27 @@ def is_same(saved: Mapping[str, object], other: Mapping[str, object]) -> bool:
     )
 
 
+def vanished(saved: Mapping[str, object], said: Mapping[str, object]) -> list[str]:
+    """Name the files that a saved answer of the server lists, and another one does not."""
+    lost = _mappings(saved) - _mappings(said)
+    if not _is_same_catalogue(saved.get(_CATALOGUE), said.get(_CATALOGUE)):
+        lost |= _catalogued(saved) - _catalogued(said)
+    return sorted(lost)
+
+
+def _mappings(answer: Mapping[str, object]) -> set[str]:
+    listed = answer.get("mappings")
+    return {name for name in listed if isinstance(name, str)} if isinstance(listed, list | tuple) else set()
+
+
+def _catalogued(answer: Mapping[str, object]) -> set[str]:
+    try:
+        known = serverinfo.unwrap(answer.get(_CATALOGUE) or {})
+    except ServerError:
+        return set()
+    return {name for name in known if isinstance(name, str)} if isinstance(known, dict) else set()
+
+
 def _is_same_catalogue(saved: object, other: object) -> bool:
     if saved == other:
         return True

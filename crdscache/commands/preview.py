@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from crdscache.bestrefs.choose import Load
-from crdscache.cache import answer, commit, identity, plan, rules, serverconfig
+from crdscache.cache import commit, identity, plan, rules, serverconfig
 from crdscache.cache.answer import Answer
 from crdscache.cache.manifest import Disk
 from crdscache.cache.plan import Plan
@@ -110,9 +110,7 @@ def ask(config: Settings, stamp: identity.Identity) -> Answer:
         except UnreadableConfigError as damage:
             raise UnreachableError(f"{error}; and what was saved is damaged: {damage}") from error
         raise
-    is_first = not serverconfig.exists(cache.config)
-    said = answer.settle(info, config.wanted, is_first=is_first, pinned=stamp.pinned)
-    return purging.with_kept(config, said)
+    return purging.settle(config, info, stamp)
 
 
 def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | None:

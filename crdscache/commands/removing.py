@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from crdscache.cache import locks, restore
+from crdscache.cache import identity, locks, restore
 from crdscache.cache.removal import Deed
 from crdscache.commands import preview
 from crdscache.commands.telling import Teller
@@ -51,7 +51,8 @@ class Removing:
         return result
 
     def _purge(self, run: Run, lock: int) -> Result:
-        made = purging.estimate(self.config, preview.ask(self.config))
+        stamp = identity.admit(self.config.cache, self.config.server_url, self.config.use_case)
+        made = purging.estimate(self.config, preview.ask(self.config, stamp))
         purging.save(self.config, made)
         if made.problems:
             return Result(Status.ERR, failures=made.problems)

@@ -5,14 +5,16 @@ import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from crdscache.cache import identity, keep, publish, purge, purgereport, removal
+from crdscache.cache import answer, identity, keep, publish, purge, purgereport, removal, serverconfig
 from crdscache.cache.answer import Answer
+from crdscache.cache.identity import Identity
 from crdscache.cache.keep import Kept
 from crdscache.cache.purge import Estimate
 from crdscache.cache.removal import Deed
 from crdscache.cache.rules import Bring, Rules
 from crdscache.contexts import closure
 from crdscache.contexts.records import Problem
+from crdscache.contexts.serverinfo import ServerInfo
 from crdscache.workflow import steps
 from crdscache.workflow.settings import Settings
 
@@ -23,6 +25,15 @@ def kept(config: Settings, said: Answer) -> Kept:
     """Find what a purge of this run keeps."""
     stamp = identity.load(config.cache)
     return keep.find(config.cache, said, config.keeping, None if stamp is None else stamp.pinned)
+
+
+def settle(config: Settings, info: ServerInfo, stamp: Identity) -> Answer:
+    """Settle what a run is about, by what the server has said."""
+    is_first = not serverconfig.exists(config.cache.config)
+    said = answer.settle(info, config.wanted, is_first=is_first, pinned=stamp.pinned)
+    if not config.policy.follows_changes:
+        said = answer.doubted(said, config.cache)
+    return with_kept(config, said)
 
 
 def with_kept(config: Settings, said: Answer) -> Answer:

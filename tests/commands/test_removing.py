@@ -10,6 +10,7 @@ import pytest
 
 from crdscache.cache import lease
 from crdscache.cache.layout import default_layout
+from crdscache.contexts import serverinfo
 from demo.observatory import CONTEXTS, EDIT_CONTEXT
 from demo.server import Server
 from tests.caches import CHECKOUT, FORMER, LATEST, Cache, Done, finish, listing, proper, start, wait_until
@@ -252,6 +253,43 @@ def test_N25_default_that_moved_back_is_whole_and_the_newer_one_stays(cache: Cac
 
     assert done.status == 0
     assert names(cache) == needs(cache, FORMER, LATEST)
+
+
+@pytest.mark.parametrize("loss", ["a mapping", "most of the catalogue", "all mappings"])
+def test_N26_where_the_servers_list_has_shrunk_its_answer_is_not_saved_and_nothing_goes(
+    cache: Cache, server: Server, loss: str
+) -> None:
+    assert cache.run("cron_sync").status == 0
+    before, saved = names(cache), (cache.config / "server_config").read_bytes()
+
+    def less(info: dict[str, object]) -> dict[str, object]:
+        listed, known = info["mappings"], serverinfo.unwrap(info["download_metadata"])
+        assert isinstance(listed, list)
+        assert isinstance(known, dict)
+        if loss == "most of the catalogue":
+            return info | {"download_metadata": {name: known[name] for name in listed}}
+        return info | {"mappings": [FORMER] if loss == "all mappings" else listed[1:]}
+
+    server.override("get_server_info", less)
+
+    dry = cache.run("cron_sync", *KINDS, "--dry-run")
+    done = cache.run("cron_sync", *KINDS)
+
+    assert (dry.status, done.status) == (1, 1)
+    assert "failed: the server's list of files: " in done.err
+    assert " names that were in it have vanished, " in done.err
+    assert (names(cache), trash(cache)) == (before, [])
+    assert (cache.config / "server_config").read_bytes() == saved
+    server.reset()
+    assert cache.run("cron_sync", *KINDS).status == 0
+
+
+def test_N26_shrunk_list_is_taken_where_changes_are_followed(cache: Cache, server: Server) -> None:
+    assert cache.run("cron_sync").status == 0
+    server.override("get_server_info", lambda info: info | {"mappings": info["mappings"][1:]})
+
+    assert cache.run("cron_sync", "--config", "on_changed_content=replace").status == 0
+    assert cache.run("cron_sync").status == 0
 
 
 def test_D32_default_that_another_tool_has_moved_is_completed_before_anything_goes(
