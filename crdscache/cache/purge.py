@@ -122,9 +122,12 @@ def draw_up(disk: Disk, said: Answer, kept: Kept, purging: Purging, keeping: Kee
 
 
 def _id(rows: Sequence[PurgeRow], kept: Kept, purging: Purging) -> str:
+    told = [repr((purging.mappings, purging.references, purging.rejected)), *kept.why]
     # Not by numbers of inodes: a copy of a cache has the same plan.
-    seen = (repr(replace(row, inode=0)) for row in rows)
-    told = [repr((purging.mappings, purging.references, purging.rejected)), *kept.why, *seen]
+    told += [
+        f"{row.path} {row.why} {row.size_bytes} {row.frees_bytes} {row.n_links} {row.mtime_ns}"
+        for row in rows
+    ]
     digest = hashlib.sha1("\n".join(told).encode(), usedforsecurity=False).hexdigest()
     return f"p{digest[:11]}"  # with a letter: snakemake would take digits for a number
 
@@ -166,18 +169,17 @@ class _Survey:
 
     def __init__(self, disk: Disk, said: Answer, kept: Kept, purging: Purging) -> None:
         self._disk, self._said, self._purging = disk, said, purging
+        self._names: dict[str, set[str]] = {}  # by rmap
         self._kept = {name: closure.walk(name, disk.load) for name in kept.why}
         others = [name for name in keep.local_contexts(disk.cache) if name not in kept.why]
         self._others = {name: closure.walk(name, disk.load) for name in others}
-        kept_rmaps, all_rmaps = _rmaps(self._kept.values()), _rmaps(self._closures.values())
-        self._wanted = closure.references(kept_rmaps, disk.load)
-        self._known = closure.references(all_rmaps, disk.load)
-        protected = _rmaps(self._kept[name] for name in kept.protected)
-        self._protected = closure.references(protected, disk.load)
+        self._wanted = self._named(self._kept.values())
+        self._protected = self._named(self._kept[name] for name in kept.protected)
         self._mappings = {name for one in self._kept.values() for name in one.mappings}
         self._mappings.update(said.chosen.mappings)  # with --all, also what no context reaches
         self.entries = sorted(_entries(disk), key=lambda entry: entry.path)
         self._fates = {entry.path: self._fate(entry) for entry in self.entries}
+        self._parts = self._parts_of({entry.name for entry in self.entries if self._fates[entry.path]})
 
     @property
     def _closures(self) -> dict[str, Closure]:
@@ -216,13 +218,13 @@ class _Survey:
     def shares(self, rows: Sequence[PurgeRow]) -> Iterator[Share]:
         """Tell what of the plan each context reaches that is not kept."""
         sizes = {row.name: row.size_bytes for row in rows}
-        of_kept = set(_rmaps(self._kept.values()))
+        kept = {rmap for one in self._kept.values() for rmap in one.rmaps}
         goes_of: dict[str, set[str]] = {}
         for context, one in self._others.items():
             goes = {name for name in one.mappings if name in sizes}
-            for rmap in of_kept.symmetric_difference(one.rmaps) - of_kept:
+            for rmap in set(one.rmaps) - kept:
                 if rmap not in goes_of:
-                    goes_of[rmap] = sizes.keys() & closure.references([rmap], self._disk.load).keys()
+                    goes_of[rmap] = self._names_in(rmap) & sizes.keys()
                 goes |= goes_of[rmap]
             yield Share(context, len(goes), sum(sizes[name] for name in goes))
 
@@ -235,7 +237,7 @@ class _Survey:
             for rmap in self._closures[context].rmaps:
                 contexts[rmap].append(context)
         for rmap in sorted(contexts):
-            for name in closure.references([rmap], self._disk.load).keys() & here:
+            for name in sorted(self._names_in(rmap) & here):
                 yield Use(name, rmap, tuple(contexts[rmap]), name in goes)
 
     def _fate(self, entry: _Entry) -> str:
@@ -276,14 +278,27 @@ class _Survey:
             except (MappingError, MissingMappingError):
                 return "", ""
             return links.instrument, links.reftype
-        use = self._known.get(entry.name)
-        if use is not None:
-            return use.instrument, use.reftype
-        return names.instrument_of(entry.name, self._disk.cache.observatory) or "", ""
+        told = names.instrument_of(entry.name, self._disk.cache.observatory)
+        instrument, reftype = self._parts.get(entry.name, ("", ""))
+        return told or instrument, reftype
 
+    def _parts_of(self, chosen: set[str]) -> dict[str, tuple[str, str]]:
+        """Tell instrument and type of references by the first rmap that names them."""
+        parts: dict[str, tuple[str, str]] = {}
+        for rmap in sorted({rmap for one in self._closures.values() for rmap in one.rmaps}):
+            links = self._disk.load(rmap)
+            for name in self._names_in(rmap) & chosen:
+                parts.setdefault(name, (links.instrument, links.reftype))
+        return parts
 
-def _rmaps(closures: Iterable[Closure]) -> list[str]:
-    return sorted({rmap for one in closures for rmap in one.rmaps})
+    def _named(self, closures: Iterable[Closure]) -> set[str]:
+        rmaps = {rmap for one in closures for rmap in one.rmaps}
+        return set().union(*map(self._names_in, rmaps))
+
+    def _names_in(self, rmap: str) -> set[str]:
+        if rmap not in self._names:
+            self._names[rmap] = closure.named(rmap, self._disk.load)
+        return self._names[rmap]
 
 
 def _entries(disk: Disk) -> Iterator[_Entry]:

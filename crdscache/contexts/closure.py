@@ -149,6 +149,12 @@ class _Walker:
         self.problems.append(Problem(culprit, f"{reason} (path: {' > '.join(path)})"))
 
 
+def named(rmap: str, load: Load) -> set[str]:
+    """Name the references that one rmap names, with the data halves of GEIS pairs."""
+    found = set(load(rmap).names)
+    return found | {half for half in map(names.geis_data, found) if half is not None}
+
+
 def references(rmaps: Iterable[str], load: Load) -> dict[str, ReferenceUse]:
     """Collect the references that rmaps name, with the data halves of GEIS pairs, sorted by name.
 

@@ -204,6 +204,12 @@ def test_S07_refused_names_make_a_context_incomplete() -> None:
     assert found.problems == (Problem("'../x.imap'", "no good (path: c.pmap > a.imap)"),)
 
 
+def test_names_of_one_rmap_are_told_with_the_data_halves() -> None:
+    loaded = {"x.rmap": links("x.rmap", "a.fits", "e1b1000du.r3h")}
+
+    assert closure.named("x.rmap", loaded.__getitem__) == {"a.fits", "e1b1000du.r3h", "e1b1000du.r3d"}
+
+
 def test_references_are_placed_by_their_names_else_by_the_mapping_that_names_them() -> None:
     mappings = {
         "a.rmap": Links(Level.RMAP, "hst", "acs", "darkfile", ("z1234567j_drk.fits", "2018_super_bia.fits")),
