@@ -36,13 +36,9 @@ def find(cache: Layout, said: Answer, keeping: Keeping, pinned: str | None = Non
         The server's answer, with the contexts of the run.
     pinned
         The context at which the default is held, if it is.
-
-    Raises
-    ------
-    UnreadableConfigError
-        The saved configuration is damaged.
     """
-    protected = [*_defaults(cache, said.info), *_recent(cache, said.info, keeping.default_days)]
+    saved, problems = _saved(cache)
+    protected = [*_defaults(said.info, saved), *_recent(cache, said.info, keeping.default_days)]
     protected += [(name, "to be kept by name") for name in keeping.pinned]
     protected += [(pinned, "pinned")] if pinned is not None else []
     wanted = [(name, "asked for") for name in said.chosen.contexts]
@@ -52,15 +48,14 @@ def find(cache: Layout, said: Answer, keeping: Keeping, pinned: str | None = Non
     here = local_contexts(cache)
     wanted += [(name, "the server does not list it") for name in here if not said.info.lists(name)]
     known = {name for name, _ in (*protected, *wanted)}
-    leased, problems = _leased(cache, keeping, [name for name in here if name not in known])
-    if said.chosen.has_shrunk:
-        problems = (*problems, said.chosen.problems[-1])
+    leased, unseen = _leased(cache, keeping, [name for name in here if name not in known])
+    doubts = said.chosen.problems[-1:] if said.chosen.has_shrunk else ()
     protected += leased
     why: dict[str, dict[str, None]] = {}
     for name, reason in (*protected, *wanted):
         why.setdefault(name, {})[reason] = None
     reasons = {name: tuple(why[name]) for name in sorted(why)}
-    return Kept(reasons, frozenset(name for name, _ in protected), problems)
+    return Kept(reasons, frozenset(name for name, _ in protected), (*problems, *unseen, *doubts))
 
 
 def local_contexts(cache: Layout) -> list[str]:
@@ -70,17 +65,20 @@ def local_contexts(cache: Layout) -> list[str]:
 
 def edit_context(cache: Layout) -> str | None:
     """Name the edit context by the saved configuration; None where there is none, or it is damaged."""
-    try:
-        saved = serverconfig.read_info(cache.config, cache.observatory, with_catalogue=False)
-    except UnreadableConfigError:
-        return None
+    saved, _ = _saved(cache)
     return None if saved is None else saved.edit_context
 
 
-def _defaults(cache: Layout, info: ServerInfo) -> Iterator[Reason]:
+def _saved(cache: Layout) -> tuple[ServerInfo | None, tuple[Problem, ...]]:
+    try:
+        return serverconfig.read_info(cache.config, cache.observatory, with_catalogue=False), ()
+    except UnreadableConfigError as error:  # a sync writes it anew; until then nobody knows what it had
+        return None, (Problem(serverconfig.CONFIG_FILE, f"{error}; nothing is purged"),)
+
+
+def _defaults(info: ServerInfo, saved: ServerInfo | None) -> Iterator[Reason]:
     yield info.default_context, "the server's default"
     yield info.edit_context, "the server's edit context"
-    saved = serverconfig.read_info(cache.config, cache.observatory, with_catalogue=False)
     if saved is not None:
         yield saved.default_context, "the default of this cache"
         yield saved.edit_context, "the edit context in the saved configuration"

@@ -137,6 +137,20 @@ def test_D28_file_system_without_locks_is_told_with_its_error(site: Site) -> Non
     assert told.stdout.startswith(f"{path}: No locks available")
 
 
+def test_S19_what_a_damaged_configuration_had_nobody_knows(site: Site) -> None:
+    (site.cache.config / "server_config").write_text("{")
+
+    (problem,) = site.kept().problems
+
+    assert problem.name == "server_config"
+    assert problem.reason.endswith("; nothing is purged")
+    assert keep.edit_context(site.cache) is None
+
+
+def test_edit_context_is_that_of_the_saved_configuration(site: Site) -> None:
+    assert keep.edit_context(site.cache) == FORMER
+
+
 def test_local_contexts_are_listed_by_name(site: Site) -> None:
     (site.cache.mappings / ".hst_0001.pmap.0123abcd.crdstmp").touch()
 

@@ -182,6 +182,37 @@ def test_D11_of_a_link_only_its_own_name_goes_and_it_frees_nothing_elsewhere(
     assert (row.size_bytes, row.frees_bytes) == (own.st_size, own.st_blocks * 512)
 
 
+def test_D12_link_that_leads_nowhere_goes_like_any_other(site: Site) -> None:
+    other = "x0000002j_drk.fits"
+    (site.cache.references / FITS).symlink_to("nowhere")
+    (site.cache.references / other).symlink_to(other)
+
+    assert {FITS, other} <= site.goes()
+
+
+def test_D10_branch_below_a_link_is_the_caches_own(site: Site, tmp_path: Path) -> None:
+    goes = site.goes()
+    large = tmp_path / "large disk"
+    (site.cache.root / "references").rename(large)
+    (site.cache.root / "references").symlink_to(large)
+
+    assert (site.goes(), site.estimate().problems) == (goes, ())
+
+
+def test_S18_reference_without_an_instrument_in_its_name_stays_if_any_kept_rmap_names_it(site: Site) -> None:
+    name, rmap = "2018_super_bia.fits", "hst_wfpc2_biasfile_0900.rmap"
+    texts = {
+        "hst_0900.pmap": written.mapping("hst_0900.pmap", "hst_wfpc2_0900.imap"),
+        "hst_wfpc2_0900.imap": written.mapping("hst_wfpc2_0900.imap", rmap, instrument="wfpc2"),
+        rmap: written.mapping(rmap, name, instrument="wfpc2", reftype="biasfile"),
+    }
+    written.write(site.cache.references / "acs", {name: b"super"})
+    assert name in replace(site, mode=Mode.INSTRUMENT).goes()
+    written.write(site.cache.mappings, texts)
+
+    assert name not in replace(site, mode=Mode.INSTRUMENT).goes()
+
+
 def test_D11_directory_that_is_a_link_is_not_looked_into(site: Site, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()

@@ -14,7 +14,7 @@ from crdscache.cache import commit, tables
 from crdscache.contexts import times
 from demo.observatory import CONTEXTS
 from demo.server import Server
-from tests import smtp
+from tests import clocks, smtp
 from tests.caches import FORMER, LATEST, OBSERVATORY, Cache, Done, finish, wait_until
 
 PAIR = f"{FORMER} --> {LATEST}"
@@ -99,6 +99,21 @@ def test_a_switch_of_the_cache_is_told_once(followed: Cache, server: Server) -> 
     subject = (place / "mail.eml").read_text().replace("\n ", " ").partition("\n")[0]
     assert subject.startswith(f"Subject: OK: CRDS hst ops datasets affected {PAIR} on 20")
     assert subject.endswith(" : 2 affected")
+
+
+@pytest.mark.parametrize("clock", clocks.WRONG)
+def test_P17_a_change_is_told_once_whatever_the_clock_says(
+    followed: Cache, server: Server, clock: str
+) -> None:
+    wrong = clocks.under(followed, clock)
+    server.set_default(LATEST)
+    assert wrong.run("cron_sync").status == 0
+
+    first, second = wrong.run("affected_datasets"), followed.run("affected_datasets")
+
+    place = reports(followed) / "hst_0005__hst_0006"
+    assert first == Done(0, f"hst: {PAIR}: OK, 2 products affected; in {place}\n", "")
+    assert (second, products(followed, place.name), mark(followed)) == (Done(0, "", ""), PRODUCTS, LATEST)
 
 
 def test_E07_three_switches_one_of_them_back_are_told_each_once_in_order(followed: Cache) -> None:

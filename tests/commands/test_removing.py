@@ -13,6 +13,7 @@ from crdscache.cache.layout import default_layout
 from crdscache.contexts import serverinfo
 from demo.observatory import CONTEXTS, EDIT_CONTEXT
 from demo.server import Server
+from tests import clocks
 from tests.caches import CHECKOUT, FORMER, LATEST, Cache, Done, finish, listing, proper, start, wait_until
 from tests.invariants import check_invariants, closure, references_of
 from tests.readers import REJECTED
@@ -169,6 +170,18 @@ def test_edit_context_that_moves_in_the_run_is_kept_as_the_estimate_said(
 
     assert names(cache) == needed
     assert f"purged {estimate['n_mappings']} mappings and {estimate['n_references']} ref" in done.out
+
+
+def test_S19_damaged_configuration_is_written_anew_before_anything_goes(cache: Cache) -> None:
+    before = names(cache)
+    (cache.config / "server_config").write_text("{")
+
+    dry = cache.run("cron_sync", *KINDS, "--dry-run")
+    done = cache.run("cron_sync", *KINDS)
+
+    assert (dry.status, done.status) == (1, 0)
+    assert "failed: server_config: " in dry.err
+    assert needs(cache, FORMER) <= names(cache) < before
 
 
 def test_D30_more_than_the_cap_needs_the_number_typed(cache: Cache) -> None:
@@ -399,6 +412,18 @@ def test_purge_settings_of_the_site_are_those_of_the_command(cache: Cache) -> No
     assert cache.run("cron_sync", "--purge-mappings", "--purge-references").status == 0
 
     assert names(cache) == needs(cache, SECOND, FORMER, LATEST, EDIT_CONTEXT)
+
+
+@pytest.mark.parametrize("clock", clocks.WRONG)
+def test_P17_the_default_before_stays_whatever_the_clock_says(
+    cache: Cache, server: Server, clock: str
+) -> None:
+    server.set_default(LATEST)
+    assert cache.run("cron_sync", "--fetch-references").status == 0
+
+    assert clocks.under(cache, clock).run("cron_sync", *KINDS).status == 0
+
+    assert names(cache) == needs(cache, FORMER, LATEST)
 
 
 def test_P20_bare_environment_and_closed_input_do(cache: Cache) -> None:
