@@ -23,6 +23,7 @@ class Chosen:
     mappings: tuple[str, ...]  # to bring, with all below: the contexts, and orphans where all was asked for
     problems: tuple[Problem, ...]  # of the server's answer, its catalogue, and the selection
     has_shrunk: bool = False  # the server lists less than before: its answer is not to be saved
+    doubts: tuple[Problem, ...] = ()  # of the problems those for which nothing may be purged
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def settle(info: ServerInfo, wanted: Wanted, *, is_first: bool, pinned: str | No
         takes_default,
         tuple(sorted({*contexts, *info.mappings})) if wanted.all_contexts else contexts,
         (*info.problems, *known.problems, *selected.problems),
+        doubts=selected.problems,
     )
     return Answer(info, known, chosen)
 
@@ -77,8 +79,14 @@ def doubted(said: Answer, cache: Layout) -> Answer:
         f"{told}; the saved configuration stays, and nothing is purged. "
         "on_changed_content: replace takes the new list as it is"
     )
-    problems = (*said.chosen.problems, Problem("the server's list of files", reason))
-    return replace(said, chosen=replace(said.chosen, problems=problems, has_shrunk=True))
+    problem = Problem("the server's list of files", reason)
+    chosen = replace(
+        said.chosen,
+        problems=(*said.chosen.problems, problem),
+        has_shrunk=True,
+        doubts=(*said.chosen.doubts, problem),
+    )
+    return replace(said, chosen=chosen)
 
 
 def save(answer: Answer, state: Path) -> None:
@@ -92,12 +100,12 @@ def load(state: Path, observatory: str) -> Answer:
     """Read the answer of this run."""
     raw = json.loads((state / "server_info.json").read_text(encoding="utf-8"))
     chosen = json.loads((state / "contexts.json").read_text(encoding="utf-8"))
-    problems = tuple(Problem(**problem) for problem in chosen["problems"])
+    problems = {key: tuple(Problem(**each) for each in chosen[key]) for key in ("problems", "doubts")}
     lists = {key: tuple(chosen[key]) for key in ("contexts", "mappings")}
     return Answer(
         serverinfo.parse_server_info(raw, observatory),
         tables.read_catalogue(state / "catalogue.tsv"),
-        Chosen(**{**chosen, **lists, "problems": problems}),
+        Chosen(**{**chosen, **lists, **problems}),
     )
 
 

@@ -49,13 +49,12 @@ def find(cache: Layout, said: Answer, keeping: Keeping, pinned: str | None = Non
     wanted += [(name, "the server does not list it") for name in here if not said.info.lists(name)]
     known = {name for name, _ in (*protected, *wanted)}
     leased, unseen = _leased(cache, keeping, [name for name in here if name not in known])
-    doubts = said.chosen.problems[-1:] if said.chosen.has_shrunk else ()
     protected += leased
     why: dict[str, dict[str, None]] = {}
     for name, reason in (*protected, *wanted):
         why.setdefault(name, {})[reason] = None
     reasons = {name: tuple(why[name]) for name in sorted(why)}
-    return Kept(reasons, frozenset(name for name, _ in protected), (*problems, *unseen, *doubts))
+    return Kept(reasons, frozenset(name for name, _ in protected), (*problems, *unseen, *said.chosen.doubts))
 
 
 def local_contexts(cache: Layout) -> list[str]:

@@ -143,6 +143,17 @@ def test_D30_rules_that_are_cut_keep_all_from_going(cache: Cache, data: bytes) -
     assert (names(cache), trash(cache)) == (before, [])
 
 
+def test_context_that_nobody_knows_keeps_all_from_going(cache: Cache) -> None:
+    """A slip of the pen: what the other context needs would go."""
+    before = names(cache)
+
+    done = cache.run("cron_sync", "--contexts", FORMER, "hst_0666.pmap", *KINDS)
+
+    assert done.status == 1
+    assert "failed: hst_0666.pmap: the server does not list it" in done.err
+    assert (names(cache), trash(cache)) == (before, [])
+
+
 def test_rules_of_what_is_kept_are_brought_first(cache: Cache, server: Server) -> None:
     """The server's edit context was never in this cache; what it needs may be here all the same."""
     server.set_edit(EDIT_CONTEXT)
