@@ -1,4 +1,4 @@
-"""`make demo`: a cache from nothing to current, taken over in part, checked, repaired, used, and told of."""
+"""`make demo`: a cache from nothing to current: taken over, checked, used, told of, rolled back, purged."""
 
 import os
 import shlex
@@ -45,6 +45,8 @@ def main() -> int:
         run("Which references of the data sets are others now?", compare, environ)
         run("Is anything wrong with the cache? Silence says no.", "cache_config --check", environ)
         tell_affected(f"{first[:-5]}__{second[:-5]}", environ)
+        go_back(environ)
+        make_room(environ)
     say(f"The cache is in {cache}.")
     return 0
 
@@ -111,9 +113,25 @@ def tell_affected(change: str, environ: dict[str, str]) -> None:
         print("\n".join((place / name).read_text().splitlines()[:n_lines]))
 
 
+def go_back(environ: dict[str, str]) -> None:
+    """Show how a bad context is undone, without a server."""
+    run("The new context is bad: put the former default back, and hold it.", "cron_sync --rollback", environ)
+    run("It was not so bad. The next sync follows the server again.", "cron_sync --unpin", environ)
+    run("", SYNC, environ)
+
+
+def make_room(environ: dict[str, str]) -> None:
+    """Show what a purge would take, take it, and bring it back."""
+    purge = "cron_sync --purge-mappings --purge-references --max-purge 60"
+    run("What is in the cache that nothing needs any more?", f"{purge} --dry-run", environ)
+    run("Take it away.", purge, environ)
+    *_, last = sorted(path.name for path in (PLACE / "cache" / ".crdscache" / "hst" / "trash").iterdir())
+    run("Bring it back, as long as the trash is not emptied.", f"cron_sync --restore {last}", environ)
+
+
 def say(text: str) -> None:
-    """Print one sentence of the tour."""
-    print(f"\n# {text}", flush=True)
+    """Print one sentence of the tour, if there is one."""
+    print(f"\n# {text}" if text else "", flush=True)
 
 
 def run(text: str, command: str, environ: dict[str, str], *, expected: int = 0) -> None:
