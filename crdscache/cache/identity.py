@@ -9,6 +9,7 @@ from pathlib import Path
 from crdscache.cache import publish, serverconfig
 from crdscache.cache.layout import Layout
 from crdscache.contexts import names
+from crdscache.contexts.records import ALL_PARTS, Parts
 from crdscache.errors import NotACacheError, UnreadableConfigError, UnsafeNameError
 
 logger = logging.getLogger(__name__)
@@ -111,11 +112,20 @@ def save(cache: Layout, identity: Identity) -> None:
     publish.write_text(cache.state / _FILE, json.dumps(asdict(identity), indent=2, sort_keys=True) + "\n")
 
 
-def promised(recorded: Holdings, setting: Holdings | None, *, fetches_default: bool) -> Holdings:
-    """Tell what a context must have to become the default: the setting, else what is fetched for it."""
-    if setting is not None:
-        return setting
-    return ALL if fetches_default else recorded
+def promised(recorded: Holdings, setting: Holdings | None, fetched: Holdings) -> Holdings:
+    """Tell what a context must have to become the default: the setting, else all that is fetched for it."""
+    return recorded | fetched if setting is None else setting
+
+
+def holdings_of(parts: Parts, observatory: str) -> Holdings:
+    """Tell what a run promises that fetches references of some instruments and types for the default."""
+    if parts == ALL_PARTS:
+        return ALL
+    instruments = parts.instruments or names.INSTRUMENTS[observatory]
+    if not parts.types:
+        return Holdings(tuple(sorted(instruments)))
+    pairs = (f"{instrument}/{reftype}" for instrument in instruments for reftype in parts.types)
+    return Holdings(tuple(sorted(pairs)))
 
 
 def admit(cache: Layout, server_url: str, use_case: str, *, set_up: bool = False) -> Identity:

@@ -14,10 +14,12 @@ from crdscache.cache.manifest import Disk
 from crdscache.cache.trees import Forest
 from crdscache.contexts import closure, names, times
 from crdscache.contexts.records import (
+    ALL_PARTS,
     REPLACE_NOTHING,
     Action,
     ManifestRow,
     Outcome,
+    Parts,
     PlanRow,
     Policy,
     Problem,
@@ -66,6 +68,7 @@ class Scope:
     chosen: frozenset[str] | None = None  # only these, and what the default must have; None: all
     policy: Policy = REPLACE_NOTHING  # which wrong files are replaced
     forest: Forest | None = None  # trees to adopt from
+    parts: Parts = ALL_PARTS  # references of these only, and what the default must have
     leaves_rejected: bool = False  # what the server has rejected, but what the default must have
 
     @property
@@ -75,7 +78,8 @@ class Scope:
 
     def covers(self, row: ManifestRow) -> bool:
         """Tell whether a reference of the contexts is looked after."""
-        return self.chosen is None or row.is_held or row.name in self.chosen
+        is_chosen = self.chosen is None or row.name in self.chosen
+        return row.is_held or (is_chosen and self.parts.cover(row.instrument, row.reftype))
 
 
 def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Problem] = ()) -> Plan:

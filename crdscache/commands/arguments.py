@@ -52,6 +52,9 @@ def writer_options(made: argparse.ArgumentParser, contexts_else: str) -> None:
         help="these: names, hst-operational, -latest, -edit, -versions, or dates",
     )
     contexts.add_argument("--last", type=int, metavar="N", help="the last N, and the server's default")
+    contexts.add_argument("--range", metavar="A:B", help="by serial number, and the server's default")
+    contexts.add_argument("--up-to-context", metavar="C", help="all up to C, and the server's default")
+    contexts.add_argument("--after-context", metavar="C", help="all from C on, and the server's default")
     other = made.add_argument_group("other")
     other.add_argument("--dry-run", action="store_true", help="tell what would be done, in files and bytes")
     other.add_argument(

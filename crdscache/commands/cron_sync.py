@@ -44,6 +44,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_removing(parser)
     _add_default(parser)
     less = parser.add_argument_group("less than a context")
+    less.add_argument("--instruments", nargs="+", metavar="I", help="only references of these instruments")
+    less.add_argument("--types", nargs="+", metavar="T", help="only references of these types")
     less.add_argument(
         "--dataset-files", nargs="+", metavar="F", help="only the best references of these files, or of @LIST"
     )

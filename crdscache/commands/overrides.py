@@ -28,7 +28,14 @@ _SWITCHES = (
     "purge_rejected",
     "no_leases",
 )
-_SELECTIONS = {"all": ("all_contexts", False), "contexts": ("contexts", []), "last": ("last_n_contexts", 0)}
+_SELECTIONS = {
+    "all": ("all_contexts", False),
+    "contexts": ("contexts", []),
+    "last": ("last_n_contexts", 0),
+    "range": ("context_range", None),
+    "up_to_context": ("up_to_context", None),
+    "after_context": ("after_context", None),
+}
 
 
 def collect(options: argparse.Namespace) -> dict[str, Setting]:
@@ -48,7 +55,7 @@ def collect(options: argparse.Namespace) -> dict[str, Setting]:
     if any(given.get(option) for option in _SELECTIONS):
         # A selection on the command line replaces the one of the layers below as a whole.
         for option, (key, nothing) in _SELECTIONS.items():
-            found[key] = Setting(given[option] or nothing, f"--{option}")
+            found[key] = Setting(given[option] or nothing, f"--{option.replace('_', '-')}")
     found |= _asked(given)
     found |= _datasets(given.get("dataset_files") or [], given.get("dataset_ids") or [])
     return found | _told(word for words in given["config"] for word in words)
@@ -62,6 +69,9 @@ def _asked(given: Mapping[str, Any]) -> dict[str, Setting]:
     }
     if given.get("adopt"):
         found["adopt"] = Setting([str(Path(tree).absolute()) for tree in given["adopt"]], "--adopt")
+    for option in ("instruments", "types"):  # of `safe_bestrefs` the latter means something else
+        if "instruments" in given and given.get(option):
+            found[option] = Setting(given[option], f"--{option}")
     if given.get("max_purge") is not None:
         found["max_purge"] = Setting(given["max_purge"], "--max-purge")
     if given.get("context_list"):

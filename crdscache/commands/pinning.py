@@ -94,7 +94,7 @@ def _aim(config: Settings, stamp: Identity, options: argparse.Namespace) -> _Aim
     links = None if options.dry_run else config.cache.state / steps.LINKS
     load = Rules(config.cache.mappings, said.catalogue, links).load
     disk = steps.disk(config, said, load, known={})
-    holdings = identity.promised(stamp.holdings, config.holdings, fetches_default=False)
+    holdings = identity.promised(stamp.holdings, config.holdings, identity.NONE)
     promise = commit.Promise(stamp, holdings, config.tolerate_missing)
     default = said.info.default_context
     if options.unpin:

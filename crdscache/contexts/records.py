@@ -222,6 +222,22 @@ REPLACE_NOTHING = Policy()
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """Which references a run is limited to, by instrument and type, lower case; no word: no such limit."""
+
+    instruments: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    def cover(self, instrument: str, reftype: str) -> bool:
+        """Tell whether references of an instrument and type are looked after."""
+        is_instrument = not self.instruments or instrument in self.instruments
+        return is_instrument and (not self.types or reftype in self.types)
+
+
+ALL_PARTS = Parts()
+
+
+@dataclass(frozen=True, slots=True)
 class Purging:
     """What a purge may take away, of what no kept context reaches."""
 

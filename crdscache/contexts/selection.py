@@ -1,5 +1,6 @@
 """Which contexts a run is about."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,6 +8,9 @@ from crdscache.contexts import names, times
 from crdscache.contexts.records import Problem
 from crdscache.contexts.serverinfo import ServerInfo
 from crdscache.errors import SettingsError, UnsafeNameError
+
+_RANGE = re.compile(r"(\d{1,9}):(\d{1,9})", re.ASCII)
+_SERIAL = re.compile(r"_(\d{1,9})\.pmap\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,15 @@ class Wanted:
     contexts: tuple[str, ...] = ()  # names of mappings, symbolic ones such as hst-latest, or dates
     all_contexts: bool = False
     last_n: int = 0  # the last so many by name; 0: not asked for
+    serials: tuple[int, int] | None = None  # those from one serial number to another, both included
+    up_to: str | None = None  # all up to this one, by name, itself included
+    after: str | None = None  # all from this one on, by name, itself included
+
+    @property
+    def is_by_name(self) -> bool:
+        """Whether only explicit names are asked for: these alone do not bring the server's default."""
+        others = self.all_contexts or self.last_n or self.serials or self.up_to or self.after
+        return bool(self.contexts) and not others
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +65,45 @@ def select(info: ServerInfo, wanted: Wanted) -> Selection:
         chosen.update(pmaps)
     if wanted.last_n:
         chosen.update(pmaps[-wanted.last_n :])
-    if wanted.all_contexts or wanted.last_n or not wanted.contexts:
+    if wanted.serials is not None:
+        first, last = wanted.serials
+        chosen.update(name for name in pmaps if first <= _serial(name) <= last)
+    if wanted.up_to is not None:
+        chosen.update(pmaps[: _place(info, pmaps, wanted.up_to) + 1])
+    if wanted.after is not None:
+        chosen.update(pmaps[_place(info, pmaps, wanted.after) :])
+    if not wanted.is_by_name:
         chosen.add(info.default_context)
     return Selection(tuple(sorted(chosen)), info.default_context in chosen, tuple(problems))
+
+
+def parse_serials(text: str) -> tuple[int, int]:
+    """Read a range of serial numbers, `A:B`, both included.
+
+    Raises
+    ------
+    SettingsError
+        It is none, or goes backwards.
+    """
+    found = _RANGE.fullmatch(text)
+    if found is None or int(found[1]) > int(found[2]):
+        raise SettingsError(
+            f"range {text!r:.80}: expected A:B, two serial numbers of contexts, A not above B"
+        )
+    return int(found[1]), int(found[2])
+
+
+def _serial(name: str) -> int:
+    """Tell the serial number of a context; -1 where it has none, as `hst.pmap`."""
+    found = _SERIAL.search(name)
+    return -1 if found is None else int(found[1])
+
+
+def _place(info: ServerInfo, pmaps: list[str], asked: str) -> int:
+    name = resolve(info, asked)
+    if name not in pmaps:
+        raise SettingsError(f"context {name}: the server does not list it")
+    return pmaps.index(name)
 
 
 def resolve(info: ServerInfo, text: str) -> str:

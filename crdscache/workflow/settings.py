@@ -17,8 +17,8 @@ import yaml
 from crdscache.cache import identity, layout
 from crdscache.cache.identity import Holdings
 from crdscache.cache.layout import Layout, Mode
-from crdscache.contexts import names
-from crdscache.contexts.records import Adoption, AdoptMode, Keeping, Patience, Policy, Purging
+from crdscache.contexts import names, selection
+from crdscache.contexts.records import Adoption, AdoptMode, Keeping, Parts, Patience, Policy, Purging
 from crdscache.contexts.selection import Wanted
 from crdscache.errors import SettingsError
 
@@ -41,6 +41,7 @@ _VARIABLES = {
 }
 _BRANCHES = {"MAP": "mappings", "REF": "references", "CFG": "config"}
 _TRUTHS = {"readonly_cache", "allow_bad_rules", "allow_bad_references", "ignore_mapping_checksum"}
+_SELECTIONS = ("contexts", "last_n_contexts", "context_range", "up_to_context", "after_context")
 _GB = 10**9
 _BOOLEANS = {"0": False, "f": False, "false": False, "1": True, "t": True, "true": True}
 
@@ -66,6 +67,7 @@ class Settings:
     readonly_cache: bool
     readers: Path  # where workflows run that only read the cache
     wanted: Wanted
+    parts: Parts
     fetch_references: bool
     dataset_files: tuple[str, ...]
     dataset_ids: tuple[str, ...]
@@ -269,7 +271,7 @@ def _check(settings: Resolved) -> None:
 
 def for_set_up(values: Mapping[str, Any]) -> dict[str, Any]:
     """Change settings to those of a first set-up: all rules unless contexts are named, and no references."""
-    named = values["contexts"] or values["last_n_contexts"]
+    named = any(values[key] for key in _SELECTIONS)
     no_references = {"fetch_references": False, "check_files": False, "check_sha1sum": False}
     no_references |= {"purge_mappings": False, "purge_references": False, "purge_rejected": False}
     nothing_of: dict[str, list[str]] = {"adopt": [], "dataset_files": [], "dataset_ids": []}
@@ -277,13 +279,7 @@ def for_set_up(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def typed(values: Mapping[str, Any]) -> Settings:
-    """Give checked values their types.
-
-    Raises
-    ------
-    SettingsError
-        Root or observatory are not set.
-    """
+    """Give checked values their types; raises SettingsError where root or observatory are not set."""
     _require_place(values)
     return Settings(
         cache=_layout(values),
@@ -291,7 +287,8 @@ def typed(values: Mapping[str, Any]) -> Settings:
         use_case=values["use_case"],
         readonly_cache=values["readonly_cache"],
         readers=Path(values["readers_dir"] or _layout(values).state / "readers"),
-        wanted=Wanted(tuple(values["contexts"]), values["all_contexts"], values["last_n_contexts"]),
+        wanted=_wanted(values),
+        parts=_parts(values),
         fetch_references=values["fetch_references"],
         dataset_files=tuple(values["dataset_files"]),
         dataset_ids=tuple(values["dataset_ids"]),
@@ -323,6 +320,28 @@ def _require_place(values: Mapping[str, Any]) -> None:
         if values[key] is None:
             message = f"{variable} is not set: set it, or {key!r} in the settings"
             raise SettingsError(message)
+
+
+def _wanted(values: Mapping[str, Any]) -> Wanted:
+    serials = values["context_range"]
+    return Wanted(
+        tuple(values["contexts"]),
+        values["all_contexts"],
+        values["last_n_contexts"],
+        None if serials is None else selection.parse_serials(serials),
+        values["up_to_context"],
+        values["after_context"],
+    )
+
+
+def _parts(values: Mapping[str, Any]) -> Parts:
+    asked = [tuple(word.lower() for word in values[key]) for key in ("instruments", "types")]
+    known = names.INSTRUMENTS[values["observatory"]]
+    for word in asked[0]:
+        if word not in known:
+            message = f"instruments: expected some of {', '.join(known)}; found {word!r}"
+            raise SettingsError(message)
+    return Parts(*asked)
 
 
 def _purging(values: Mapping[str, Any]) -> Purging:

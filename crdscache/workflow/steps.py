@@ -59,6 +59,7 @@ def scope(
         references,
         config.policy,
         forest(config),
+        config.parts,
         config.purging.rejected,
     )
 
@@ -146,7 +147,10 @@ def promise(config: Settings, said: Answer, stamp: identity.Identity) -> commit.
     """Say what a context must have to become the default of this cache."""
     is_filtered = bool(config.dataset_files or config.dataset_ids)
     fetches_default = config.fetch_references and said.chosen.takes_default and not is_filtered
-    holdings = identity.promised(stamp.holdings, config.holdings, fetches_default=fetches_default)
+    fetched = (
+        identity.holdings_of(config.parts, config.cache.observatory) if fetches_default else identity.NONE
+    )
+    holdings = identity.promised(stamp.holdings, config.holdings, fetched)
     return commit.Promise(stamp, holdings, config.tolerate_missing)
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from crdscache.cache import identity, layout
 from crdscache.cache.identity import ALL, NONE, Holdings, Identity
 from crdscache.cache.layout import Layout
+from crdscache.contexts import names
+from crdscache.contexts.records import Parts
 from crdscache.errors import NotACacheError
 from tests import written
 from tests.caches import listing
@@ -75,16 +77,39 @@ def test_both_holdings_together_cover_what_either_covers(
 
 
 @pytest.mark.parametrize(
-    ("setting", "fetches_default", "expected"),
-    [(None, False, STAMP.holdings), (None, True, ALL), (NONE, True, NONE), (ALL, False, ALL)],
+    ("setting", "fetched", "expected"),
+    [
+        (None, NONE, STAMP.holdings),
+        (None, ALL, ALL),
+        (None, Holdings(("cos",)), STAMP.holdings | Holdings(("cos",))),
+        (NONE, ALL, NONE),
+        (ALL, NONE, ALL),
+    ],
 )
-def test_setting_says_what_is_promised_and_else_what_is_fetched(
-    setting: Holdings | None,
-    *,
-    fetches_default: bool,
-    expected: Holdings,
+def test_setting_says_what_is_promised_and_else_all_that_is_fetched(
+    setting: Holdings | None, fetched: Holdings, expected: Holdings
 ) -> None:
-    assert identity.promised(STAMP.holdings, setting, fetches_default=fetches_default) == expected
+    assert identity.promised(STAMP.holdings, setting, fetched) == expected
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (Parts(), ALL),
+        (Parts(("wfc3", "acs")), Holdings(("acs", "wfc3"))),
+        (Parts(("acs",), ("darkfile", "biasfile")), Holdings(("acs/biasfile", "acs/darkfile"))),
+        (Parts((), ("wavecorr",)), Holdings(("wfi/wavecorr",))),
+    ],
+)
+def test_run_that_is_limited_promises_what_it_fetches(parts: Parts, expected: Holdings) -> None:
+    observatory = "hst" if parts.instruments or not parts.types else "roman"
+
+    promised = identity.holdings_of(parts, observatory)
+
+    assert promised == expected
+    for instrument, reftype in (("acs", "darkfile"), ("wfc3", "biasfile"), ("wfi", "wavecorr")):
+        if instrument in names.INSTRUMENTS[observatory]:
+            assert promised.cover(instrument, reftype) is parts.cover(instrument, reftype)
 
 
 def test_stamp_is_read_as_it_was_written(bare: Layout) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crdscache.commands import arguments, cron_sync, overrides, remote_cache_init
+from crdscache.commands import arguments, cron_sync, overrides, remote_cache_init, safe_bestrefs
 from crdscache.errors import SettingsError
 from crdscache.workflow.settings import Setting
 
@@ -57,20 +57,35 @@ def test_each_option_becomes_a_setting_that_names_it(line: str, expected: dict[s
 @pytest.mark.parametrize(
     ("line", "values"),
     [
-        ("--all", (True, [], 0)),
-        ("--last 3", (False, [], 3)),
-        ("--contexts a.pmap b.pmap", (False, ["a.pmap", "b.pmap"], 0)),
-        ("--contexts a.pmap --last 1", (False, ["a.pmap"], 1)),
+        ("--all", {"all_contexts": True}),
+        ("--last 3", {"last_n_contexts": 3}),
+        ("--contexts a.pmap b.pmap", {"contexts": ["a.pmap", "b.pmap"]}),
+        ("--contexts a.pmap --last 1", {"contexts": ["a.pmap"], "last_n_contexts": 1}),
+        ("--range 1:5", {"context_range": "1:5"}),
+        ("--up-to-context a.pmap", {"up_to_context": "a.pmap"}),
+        ("--after-context hst-edit", {"after_context": "hst-edit"}),
     ],
 )
 def test_a_selection_replaces_that_of_the_layers_below_as_a_whole(
-    line: str, values: tuple[bool, list[str], int]
+    line: str, values: dict[str, object]
 ) -> None:
     """Else `--contexts C` would bring all contexts where the site's file says so."""
     found = overrides.collect(parsed(line))
 
-    keys = ("all_contexts", "contexts", "last_n_contexts")
-    assert {key: setting.value for key, setting in found.items()} == dict(zip(keys, values, strict=True))
+    ends = dict.fromkeys(("context_range", "up_to_context", "after_context"))
+    nothing = {"all_contexts": False, "contexts": [], "last_n_contexts": 0, **ends}
+    assert {key: setting.value for key, setting in found.items()} == nothing | values
+
+
+def test_instruments_and_types_limit_a_sync_and_not_the_reader_that_has_types_of_its_own() -> None:
+    found = overrides.collect(parsed("--instruments acs --types darkfile biasfile"))
+
+    assert {key: setting.value for key, setting in found.items()} == {
+        "instruments": ["acs"],
+        "types": ["darkfile", "biasfile"],
+    }
+    reader = safe_bestrefs.make_parser().parse_args(["--files", "x.fits", "--types", "darkfile"])
+    assert "types" not in overrides.collect(reader)
 
 
 @pytest.mark.parametrize("word", ["shards", "shards=[", ""])

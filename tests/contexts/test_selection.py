@@ -4,7 +4,7 @@ from datetime import datetime
 import pytest
 
 from crdscache.contexts.records import Problem
-from crdscache.contexts.selection import Selection, Wanted, resolve, select
+from crdscache.contexts.selection import Selection, Wanted, parse_serials, resolve, select
 from crdscache.contexts.serverinfo import Era, ServerInfo
 from crdscache.errors import SettingsError
 
@@ -33,6 +33,42 @@ INFO = ServerInfo(
 
 def test_nothing_wanted_means_the_default() -> None:
     assert select(INFO, Wanted()) == Selection((DEFAULT,), takes_default=True)
+
+
+def test_range_has_both_its_ends_and_none_without_a_serial() -> None:
+    assert select(INFO, Wanted(serials=(1, 2))).contexts == ("hst_0001.pmap", "hst_0002.pmap", DEFAULT)
+    assert select(INFO, Wanted(serials=(4, 99))).contexts == (DEFAULT, "hst_0004.pmap", EDIT)
+    assert select(INFO, Wanted(serials=(0, 0))) == Selection((DEFAULT,), takes_default=True)
+
+
+@pytest.mark.parametrize(("text", "serials"), [("1:2", (1, 2)), ("0001:0010", (1, 10)), ("7:7", (7, 7))])
+def test_range_is_read(text: str, serials: tuple[int, int]) -> None:
+    assert parse_serials(text) == serials
+
+
+@pytest.mark.parametrize("text", ["2:1", "1", "1:", ":2", "1-2", "a:b", "1:2:3", "-1:2", "1:9999999999", ""])
+def test_range_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="expected A:B"):
+        parse_serials(text)
+
+
+def test_up_to_and_after_include_their_context_and_bring_the_default() -> None:
+    assert select(INFO, Wanted(up_to="hst_0001.pmap")).contexts == ("hst.pmap", "hst_0001.pmap", DEFAULT)
+    assert select(INFO, Wanted(after="hst_0004.pmap")).contexts == (DEFAULT, "hst_0004.pmap", EDIT)
+    assert select(INFO, Wanted(up_to="hst-operational")).contexts == PMAPS[:4]
+    assert select(INFO, Wanted(after="2020-10-29", up_to="hst.pmap")).contexts == (
+        "hst.pmap",
+        "hst_0002.pmap",
+        DEFAULT,
+        "hst_0004.pmap",
+        EDIT,
+    )
+
+
+@pytest.mark.parametrize("wanted", [Wanted(up_to="hst_0009.pmap"), Wanted(after="hst_0000.pmap")])
+def test_end_that_the_server_does_not_list_is_refused(wanted: Wanted) -> None:
+    with pytest.raises(SettingsError, match="the server does not list it"):
+        select(INFO, wanted)
 
 
 def test_explicit_names_are_sorted_and_do_not_bring_the_default() -> None:

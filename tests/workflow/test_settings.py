@@ -192,12 +192,18 @@ def test_checked_values_get_their_types(environ: Environ) -> None:
 
 @pytest.mark.parametrize(
     ("given", "takes_all"),
-    [({}, True), ({"contexts": ["hst_0001.pmap"]}, False), ({"last_n_contexts": 2}, False)],
+    [
+        ({}, True),
+        ({"contexts": ["hst_0001.pmap"]}, False),
+        ({"last_n_contexts": 2}, False),
+        ({"context_range": "1:2"}, False),
+    ],
 )
 def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_references(
     given: dict[str, object], *, takes_all: bool
 ) -> None:
-    plain = {"contexts": [], "last_n_contexts": 0, "all_contexts": False}
+    ends = dict.fromkeys(("context_range", "up_to_context", "after_context"))
+    plain = {"contexts": [], "last_n_contexts": 0, "all_contexts": False, **ends}
 
     more: dict[str, object] = {
         "fetch_references": True,
