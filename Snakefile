@@ -21,6 +21,7 @@ config.update(snakefile.run_settings(workflow, sys.argv))
 
 include: "rules/common.smk"
 include: "rules/sync.smk"
+include: "rules/contexts.smk"
 include: "rules/check.smk"
 include: "rules/purge.smk"
 

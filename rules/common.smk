@@ -47,6 +47,7 @@ def affected_receipt():
 
 
 wildcard_constraints:
+    context=r"\w[\w.-]*\.pmap",
     step=r"[\w.-]+__[\w.-]+",
     report=r"[\w.-]+__[\w.-]+",
     instrument="|".join(each for of_one in names.INSTRUMENTS.values() for each in of_one),

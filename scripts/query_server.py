@@ -2,12 +2,12 @@
 
 from crdscache.cache import answer, identity
 from crdscache.server import rpc
-from crdscache.workflow import joblog, purging, settings
+from crdscache.workflow import joblog, listed, purging, settings
 
 with joblog.job_log(snakemake.log[0]):
     config = settings.typed(snakemake.config)
     cache = config.cache
-    stamp = identity.admit(cache, config.server_url, config.use_case, set_up=snakemake.config["set_up"])
+    stamp = listed.admit(config, set_up=snakemake.config["set_up"])
     with rpc.RpcClient(config.server_url, config.patience) as server:
         info = server.server_info(cache.observatory)
     identity.stamp(cache, stamp)

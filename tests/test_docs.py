@@ -356,6 +356,17 @@ def test_what_the_readme_shows_of_a_roll_back_works(shell: Shell, server: Server
     ]
 
 
+def test_what_the_readme_shows_of_a_context_list_works(shell: Shell) -> None:
+    shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
+
+    done = shell.run(block("context list").replace("hst_0729.pmap", FORMER))
+
+    hashes = re.findall(r"^(?:# )?tree hash:? (\w+)", done.out, re.MULTILINE)
+    assert done.status == 0, done.err
+    assert len(hashes) == 2
+    assert len(set(hashes)) == 1
+
+
 def test_what_the_readme_shows_of_taking_over_works(shell: Shell, demo_root: Path) -> None:
     """Half of the tree is good, some is cut, one has a flipped bit; the tree stays as it is."""
     tree = shell.home / "cdbs" / "jref"

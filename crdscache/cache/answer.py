@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from crdscache.cache import identity, publish, serverconfig, tables
+from crdscache.cache.contextlist import ContextList
 from crdscache.cache.layout import Layout
 from crdscache.contexts import catalogue, names, selection, serverinfo
 from crdscache.contexts.catalogue import Catalogue
@@ -24,6 +25,7 @@ class Chosen:
     problems: tuple[Problem, ...]  # of the server's answer, its catalogue, and the selection
     has_shrunk: bool = False  # the server lists less than before: its answer is not to be saved
     doubts: tuple[Problem, ...] = ()  # of the problems those for which nothing may be purged
+    listed: tuple[str, ...] = ()  # all files of the context, where a context list says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,22 @@ def doubted(said: Answer, cache: Layout) -> Answer:
     return replace(said, chosen=chosen)
 
 
+def by_list(info: ServerInfo, listing: ContextList, *, takes_default: bool) -> Answer:
+    """Settle that a run makes what a list of a context has; sizes and sums are those of the list.
+
+    Parameters
+    ----------
+    takes_default
+        The listed context is, or becomes, the default of the cache.
+    """
+    known = catalogue.from_metadata(info.metadata, info.bad_files)
+    records = known.records | listing.records(info.bad_files)
+    context = (listing.context,)
+    problems = (*info.problems, *known.problems)
+    chosen = Chosen(context, takes_default, context, problems, listed=tuple(sorted(listing.names)))
+    return Answer(info, replace(known, records=records), chosen)
+
+
 def save(answer: Answer, state: Path) -> None:
     """Write the answer where the next steps look for it."""
     publish.write_text(state / "server_info.json", json.dumps(answer.info.raw))
@@ -101,7 +119,7 @@ def load(state: Path, observatory: str) -> Answer:
     raw = json.loads((state / "server_info.json").read_text(encoding="utf-8"))
     chosen = json.loads((state / "contexts.json").read_text(encoding="utf-8"))
     problems = {key: tuple(Problem(**each) for each in chosen[key]) for key in ("problems", "doubts")}
-    lists = {key: tuple(chosen[key]) for key in ("contexts", "mappings")}
+    lists = {key: tuple(chosen[key]) for key in ("contexts", "mappings", "listed")}
     return Answer(
         serverinfo.parse_server_info(raw, observatory),
         tables.read_catalogue(state / "catalogue.tsv"),

@@ -41,7 +41,7 @@ class Holdings:
         return ALL if "all" in parts else Holdings(tuple(sorted(parts)))
 
 
-PIN, ROLLBACK = "pin", "rollback"
+PIN, ROLLBACK, LIST = "pin", "rollback", "list"
 
 NONE = Holdings()
 ALL = Holdings(("all",))
@@ -63,7 +63,7 @@ class Identity:
     holdings: Holdings
     version: int = VERSION
     pinned: str | None = None  # the context at which the default is held
-    pinned_by: str = PIN  # or ROLLBACK: what a switch to it is noted as, by whichever run comes to make it
+    pinned_by: str = PIN  # what a switch to it is noted as, by whichever run comes to make it
 
 
 def normal_url(server_url: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from crdscache.cache import adopt, layout, manifest, publish, shards, verdicts
+from crdscache.cache import adopt, contextlist, layout, manifest, publish, shards, verdicts
 from crdscache.cache.identity import Holdings
 from crdscache.cache.manifest import Disk
 from crdscache.cache.trees import Forest
@@ -69,6 +69,7 @@ class Scope:
     policy: Policy = REPLACE_NOTHING  # which wrong files are replaced
     forest: Forest | None = None  # trees to adopt from
     parts: Parts = ALL_PARTS  # references of these only, and what the default must have
+    listed: frozenset[str] | None = None  # what a context list says that the context has
     leaves_rejected: bool = False  # what the server has rejected, but what the default must have
 
     @property
@@ -95,7 +96,12 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
     files = manifest.mapping_rows(closures, default, disk)
     references = []
     if scope.has_references:
-        references = list(filter(scope.covers, manifest.reference_rows(closures, default, disk, holdings)))
+        references = manifest.reference_rows(closures, default, disk, holdings)
+    of_rules = [problem for one in closures for problem in one.problems]
+    if scope.listed is not None and not of_rules:  # where rules are missing, so is all that they name
+        needed = (row.name for row in (*files, *references))
+        of_rules += contextlist.departures(scope.listed, needed)
+    references = list(filter(scope.covers, references))
     found = layout.statuses(disk.cache.root, (row.path for row in references))
     if scope.leaves_rejected:
         rejects = disk.catalogue.rejects
@@ -106,7 +112,6 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
         rows, sightings = adopt.foresee(scope.forest, rows, disk.catalogue)
     if not (scope.fetch or scope.check):
         rows = [row for row in rows if row.action is not Action.MISSING]
-    of_rules = (problem for one in closures for problem in one.problems)
     return Plan((*files, *references), tuple(rows), (*problems, *of_rules), tuple(sightings), found)
 
 

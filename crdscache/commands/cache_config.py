@@ -8,6 +8,10 @@ from crdscache.commands import arguments
 _EXAMPLES = """\
   cache_config            the cache, each setting with its origin, and a diagnosis
   cache_config --check    for monitoring: silent and 0 if all is well, else status 1 and a line per mistake
+  cache_config --tree-hash
+                          one sum for all files: two caches with the same one are the same, to the byte
+  cache_config --compare-lists hst_0728.pmap.sha1 hst_0729.pmap.sha1
+                          what changed between two context lists, in files and bytes by type
 """
 
 
@@ -18,6 +22,14 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--check", action="store_true", help="say only what is wrong; status 1 if anything is"
+    )
+    lists = parser.add_argument_group("one of these, in place of all that")
+    alone = lists.add_mutually_exclusive_group()
+    alone.add_argument(
+        "--tree-hash", action="store_true", help="read all mappings and references, and give one sum for them"
+    )
+    alone.add_argument(
+        "--compare-lists", nargs=2, metavar=("OLD", "NEW"), help="tell what changed between two context lists"
     )
     options = parser.parse_args(arguments.two_dashes(words))
     from crdscache.commands import diagnosis

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crdscache.cache import identity, layout, locks, manifest, restore, serverconfig
 from crdscache.cache.rules import Rules
-from crdscache.commands import overrides
+from crdscache.commands import comparing, overrides
 from crdscache.contexts import catalogue, times
 from crdscache.contexts.serverinfo import ServerInfo
 from crdscache.errors import CacheError, SettingsError, UnreadableConfigError
@@ -34,6 +34,8 @@ def main(options: argparse.Namespace) -> int:
     """Run `cache_config`."""
     joblog.log_to(None)
     try:
+        if options.compare_lists:
+            return comparing.compare_lists(options)
         resolved = settings.resolve(overrides.collect(options), settings.environment(), options.site)
         config = settings.typed({key: setting.value for key, setting in resolved.items()})
     except SettingsError as error:
@@ -42,6 +44,8 @@ def main(options: argparse.Namespace) -> int:
     except CacheError as error:
         sys.stderr.write(f"cache_config: {error}\n")
         return Status.FATAL
+    if options.tree_hash:
+        return comparing.tree_hash(config, options)
     mistakes = list(diagnose(config))
     facts = describe(config)
     if options.json:

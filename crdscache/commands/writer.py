@@ -13,7 +13,7 @@ from crdscache.commands import alone, ending, overrides, pinning, trashing
 from crdscache.commands.telling import Teller
 from crdscache.commands.verification import Verification
 from crdscache.errors import CacheError, LockedError, SettingsError
-from crdscache.workflow import joblog, launch, runs, settings, steps
+from crdscache.workflow import joblog, launch, listed, runs, settings, steps
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
@@ -32,6 +32,8 @@ class WriterRun:
         self.command, self.options, self.target = command, options, target
         self.environ = settings.environment()
         self.on_terminal = sys.stderr.isatty()
+        # By a setting alone no sync does: it would fill the place of a disk that is not mounted.
+        self.sets_up = target == "init" or bool(vars(options).get("context_list"))
 
     def main(self) -> int:
         """Do it, and give the exit status."""
@@ -39,10 +41,10 @@ class WriterRun:
 
     def _main(self) -> int:
         alone.require(vars(self.options))
-        resolved = settings.resolve(overrides.collect(self.options), self.environ, self.options.site)
+        given = overrides.collect(self.options)
+        resolved = settings.resolve(given, self.environ, self.options.site)
         values = {key: setting.value for key, setting in resolved.items()}
-        if self.target == "init":
-            values = settings.for_set_up(values)
+        values = settings.for_set_up(values) if self.target == "init" else listed.narrow(values, given)
         config = settings.typed(values)
         stamp = self._stamp(config)
         trees.require_apart(config.trees, config.cache)
@@ -100,14 +102,14 @@ class WriterRun:
     def _stamp(self, config: Settings) -> identity.Identity:
         if vars(self.options).get("rebind"):
             return identity.rebound(config.cache, config.server_url, config.use_case)
-        return identity.admit(config.cache, config.server_url, config.use_case, set_up=self.target == "init")
+        return listed.admit(config, set_up=self.sets_up)
 
     def _locked(self, config: Settings, values: Mapping[str, Any]) -> Result:
         from crdscache.commands import preview  # as above
 
         gc.disable()  # a plan is 100,000 small objects without cycles: looking for some took a third of a run
         run = runs.begin(self.command)
-        if self.target == "init":
+        if self.sets_up:
             config.cache.root.mkdir(parents=True, exist_ok=True)
         with locks.WriterLock(config.cache, self.command, run.run_id) as lock:
             joblog.log_to(runs.log_path(config.cache, run))
@@ -144,7 +146,7 @@ class WriterRun:
     def _workflow(self, config: Settings, run: Run, values: Mapping[str, Any], lock: int) -> Result:
         from crdscache.workflow import live  # slow to import, and most runs find nothing to do
 
-        run_keys = {"run_id": run.run_id, "set_up": self.target == "init", "on_terminal": self.on_terminal}
+        run_keys = {"run_id": run.run_id, "set_up": self.sets_up, "on_terminal": self.on_terminal}
         start = launch.Start(self.target, {**values, **run_keys}, self.options.cores, self.environ)
         log = runs.log_path(config.cache, run)
 

@@ -5,7 +5,7 @@ import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from crdscache.cache import answer, identity, keep, publish, purge, purgereport, removal, serverconfig
+from crdscache.cache import answer, identity, keep, publish, purge, purgereport, removal
 from crdscache.cache.answer import Answer
 from crdscache.cache.identity import Identity
 from crdscache.cache.keep import Kept
@@ -15,7 +15,7 @@ from crdscache.cache.rules import Bring, Rules
 from crdscache.contexts import closure
 from crdscache.contexts.records import Problem
 from crdscache.contexts.serverinfo import ServerInfo
-from crdscache.workflow import steps
+from crdscache.workflow import listed, steps
 from crdscache.workflow.settings import Settings
 
 DEED = "purged.json"
@@ -29,8 +29,7 @@ def kept(config: Settings, said: Answer) -> Kept:
 
 def settle(config: Settings, info: ServerInfo, stamp: Identity) -> Answer:
     """Settle what a run is about, by what the server has said."""
-    is_first = not serverconfig.exists(config.cache.config)
-    said = answer.settle(info, config.wanted, is_first=is_first, pinned=stamp.pinned)
+    said = listed.settle(config, info, stamp)
     if not config.policy.follows_changes:
         said = answer.doubted(said, config.cache)
     return with_kept(config, said)

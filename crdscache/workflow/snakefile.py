@@ -16,7 +16,7 @@ import yaml
 from crdscache.cache import identity, lease, locks
 from crdscache.cache.layout import Layout
 from crdscache.errors import CacheError, ContextError, NotACacheError, SettingsError
-from crdscache.workflow import affecting, runs, settings, status, verifying
+from crdscache.workflow import affecting, listed, runs, settings, status, verifying
 from crdscache.workflow.settings import Setting
 
 # Targets that ask for something by themselves, as an option of `cron_sync` does.
@@ -50,17 +50,16 @@ def run_settings(workflow: Workflow, words: Sequence[str]) -> dict[str, Any]:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for the jobs
     if overrides and "run_id" in overrides:
         return dict(overrides)
+    set_up = "init" in words
     try:
         values = _by_hand(overrides or {})
+        values = settings.for_set_up(values) if set_up else listed.narrow(values, overrides or {})
         cache = settings.typed(values).cache
         if Path.cwd() != cache.state.resolve():
             message = f"the working directory is {Path.cwd()}; the state of this cache is {cache.state}"
             raise SettingsError(message)
     except CacheError as error:
         raise SystemExit(str(error)) from None
-    set_up = "init" in words
-    if set_up:
-        values = settings.for_set_up(values)
     values |= {key: True for word, key in _ASKED_BY_TARGET.items() if word in words}
     if not _PURGES.isdisjoint(words) and not settings.typed(values).purging:
         values |= {"purge_mappings": True, "purge_references": True}

@@ -48,18 +48,19 @@ def scope(
     config: Settings, said: Answer, stamp: identity.Identity, references: frozenset[str] | None
 ) -> Scope:
     """Say what the run looks after; `references` are those of the data sets that were asked for, if any."""
-    chosen = said.chosen.contexts
+    listed = frozenset(said.chosen.listed) or None
     return Scope(
-        chosen,
+        said.chosen.contexts,
         stamp.pinned or said.info.default_context,
         config.fetch_references,
         config.check_files,
         said.info.reference_url,
         config.tolerate_missing,
-        references,
+        listed if references is None else references,
         config.policy,
         forest(config),
         config.parts,
+        listed,
         config.purging.rejected,
     )
 

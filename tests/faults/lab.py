@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from crdscache.workflow import listed, settings
 from demo.server import Server
 from tests.caches import OBSERVATORY, QUICK, Cache, Done
 from tests.faults import tiny
@@ -30,6 +31,7 @@ _STAGES = {
     "sync": (_SYNC, tiny.OLD),
     "switch": (_SYNC, tiny.NEW),
     "rollback": (("cron_sync", "--rollback"), tiny.NEW),
+    "list": (("cron_sync", "--context-list", "{home}/list.sha1"), tiny.NEW),
     **{
         f"adopt by {mode}": ((*_SYNC, "--adopt", f"{{home}}/{_TREE}", "--adopt-mode", mode), tiny.OLD)
         for mode in ("symlink", "hardlink", "copy")
@@ -91,6 +93,8 @@ class Lab:
         if stage not in self._undisturbed:
             if stage in _BEFORE:
                 self.undisturbed(_BEFORE[stage])
+            if stage == "list":
+                self._make_list()
             self.begin(stage)
             done, points = self.trace(stage)
             assert done.status == 0, done
@@ -106,6 +110,14 @@ class Lab:
         self._make_tree()
         if stage == "repair":
             self._spoil()
+
+    def _make_list(self) -> None:
+        """Make the list of the context that is the default after the first sync."""
+        self.undisturbed("sync")
+        self.put_back("sync")
+        resolved = settings.resolve({}, self.cache.environ)
+        config = settings.typed({key: setting.value for key, setting in resolved.items()})
+        assert listed.record(config, tiny.OLD, self._home / "list.sha1") == ()
 
     def _make_tree(self) -> None:
         """Make the tree of a site: all but one of the references, and a wrong one."""

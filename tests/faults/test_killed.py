@@ -1,6 +1,6 @@
 """Rows P01 and P05 of the fault matrix: a kill -9 before each call that changes something below the root.
 
-They are found at eight stages of a cache's life, some 900 in all, and need a quarter of a second each. Calls
+They are found at a dozen stages of a cache's life, and need a quarter of a second each. Calls
 that only concern logs are left out. The suite takes all that concern the cache proper, and one in four of
 those in the state; CRDSCACHE_FULL_SWEEP=1 takes all, and `pytest -s` tells how many.
 """
@@ -18,6 +18,7 @@ STAGES = (
     "sync",
     "switch",
     "rollback",
+    "list",
     "adopt by symlink",
     "adopt by hardlink",
     "adopt by copy",

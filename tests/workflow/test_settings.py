@@ -211,7 +211,7 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
         "check_sha1sum": True,
         "adopt": ["/cdbs"],
     }
-    more |= {"dataset_files": ["/x.fits"], "dataset_ids": ["X"]}
+    more |= {"dataset_files": ["/x.fits"], "dataset_ids": ["X"], "context_list": "/x.sha1"}
     more |= {"purge_mappings": True, "purge_references": True, "purge_rejected": True}
     changed = settings.for_set_up({**plain, **more, **given})
 
@@ -226,4 +226,5 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
         "adopt": [],
         "dataset_files": [],
         "dataset_ids": [],
+        "context_list": None,
     }
