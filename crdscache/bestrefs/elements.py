@@ -77,6 +77,8 @@ def judge(element: str, depth: int = 0) -> Judge:
         return _negation(judge(element[4:].strip(), depth + 1))
     if element == NOT_APPLICABLE:
         return lambda _value: DOES_NOT_MATTER
+    if element[:1] == element[-1:] == "#" and not _is_combination(element):
+        return judge(element.upper()[1:-1], depth + 1)
     own, fits = _test(element, depth)
 
     def verdict(value: str) -> int:
@@ -97,13 +99,13 @@ def _test(element: str, depth: int) -> tuple[str | None, Callable[[str], bool]]:
     """Give the value that always fits an element, and the test for all others."""
     first, last = element[:1], element[-1:]
     if first == "(" and last == ")":
-        return element, _pattern(element[1:-1])
+        return element[1:-1], _pattern(element[1:-1])
     if first == "{" and last == "}":
         return element[1:-1], lambda _value: False
     if first == "#" and last == "#":
-        return element, _combination(element.upper()[1:-1], depth + 1)
+        return element.upper(), _combination(element.upper()[1:-1], depth + 1)
     if element.startswith("BETWEEN"):
-        return None, _interval(element)
+        return _interval(element)
     if "|" in element or "*" in element:
         return None, _any_of(element.split("|"))
     if first in {"<", ">"}:
@@ -120,17 +122,19 @@ def _pattern(text: str) -> Callable[[str], bool]:
     return lambda value: compiled.match(value) is not None
 
 
+def _is_combination(element: str) -> bool:
+    return any(f" {word} " in element.upper() for word in ("AND", "OR"))
+
+
 def _combination(inside: str, depth: int) -> Callable[[str], bool]:
-    for word, holds in (("AND", all), ("OR", any)):
-        if f" {word} " in inside:
-            # Of more than two parts the client drops the rest.
-            parts = [judge(part.strip(), depth) for part in inside.split(word)[:2]]
-            return lambda value, holds=holds: holds(part(value) == FITS for part in parts)  # type: ignore[misc]
-    alone = judge(inside, depth)
-    return lambda value: alone(value) == FITS
+    word, holds = ("AND", all) if " AND " in inside else ("OR", any)
+    # Of more than two parts the client drops the rest.
+    parts = [judge(part.strip(), depth) for part in inside.split(word)[:2]]
+    return lambda value: holds(part(value.upper()) == FITS for part in parts)
 
 
-def _interval(element: str) -> Callable[[str], bool]:
+def _interval(element: str) -> tuple[str, Callable[[str], bool]]:
+    """Give also the text that the client makes of it."""
     try:
         _, low_text, high_text = element.split()
         low, high = float(low_text), float(high_text)
@@ -143,7 +147,7 @@ def _interval(element: str) -> Callable[[str], bool]:
         number = _number(value)
         return number is not None and low <= number < high
 
-    return is_inside
+    return f">={low_text} AND <{high_text}", is_inside
 
 
 def _any_of(parts: list[str]) -> Callable[[str], bool]:
