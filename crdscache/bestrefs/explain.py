@@ -139,7 +139,11 @@ class Walk:
             return
         self._tell_changes(values, before)
         if not self._try(before, rmap.with_relevant_parkeys(before)) and rmap.hooks.fallback:
-            changed = rmap.fallback(values)
+            try:
+                changed = rmap.fallback(values)
+            except HookError as error:
+                self.steps.append(f"the header cannot be made ready to try again: {error}")
+                return
             self.steps.append("once more, with the parameters that stand in for those")
             if changed is not None:
                 self._try(values, changed)

@@ -34,6 +34,7 @@ INPUTS = frozenset(
     }
 )
 _OLD_CHIP_COLUMNS = 2048
+_FULL_FRAME = {"DETECTOR": "WFC", "XCORNER": "0.0", "YCORNER": "0.0"}
 _BOTH_AMPLIFIERS = {"A": "AD", "D": "AD", "B": "BC", "C": "BC"}
 
 
@@ -61,25 +62,34 @@ def of(header: Mapping[str, Value], instrument: str, reftype: str) -> Hooks:
 
     def find(kind: str) -> Hook | None:
         default = f"{kind}_header_{instrument}_{reftype}_v1"
-        name = named.get(f"{kind}_header") if isinstance(named, dict) else default
+        name = named.get(f"{kind}_header") if isinstance(named, dict) and named else default
         # The client looks among the hooks of the instrument only.
         return _KNOWN.get(name) if isinstance(name, str) and f"_header_{instrument}_" in name else None
 
     return Hooks(find("precondition"), find("fallback"))
 
 
+def _value(header: Header, key: str) -> str:
+    """Take a value; no rule of the instrument asks for it if it is not there."""
+    if key not in header:
+        raise HookError(repr(key))
+    return header[key]
+
+
 def _time(header: Header) -> str:
     try:
-        return dates.normal_form(" ".join(header.get(parkey, UNDEFINED) for parkey in TIME_PARKEYS))
+        return dates.normal_form(" ".join(_value(header, parkey) for parkey in TIME_PARKEYS))
     except dates.DateError as error:
         raise HookError(str(error)) from error
 
 
-def _whole(value: str | None) -> int | None:
+def _whole(header: Header, key: str) -> int | None:
     try:
-        return int(float(value or ""))
-    except (ValueError, OverflowError):
+        return int(float(_value(header, key)))
+    except ValueError:
         return None
+    except OverflowError as error:  # of infinity the client makes no exception
+        raise HookError(str(error)) from error
 
 
 def _acs_biasfile(header: Header, columns: str, rows: str) -> Header:
@@ -87,15 +97,15 @@ def _acs_biasfile(header: Header, columns: str, rows: str) -> Header:
     changed, time = dict(header), _time(header)
     if time < _ACS_SERVICING:
         changed["APERTURE"] = NOT_APPLICABLE
-    n_columns = _whole(header.get(columns))
+    n_columns = _whole(header, columns)
     if n_columns is not None:
         changed[columns] = condition(n_columns)
         if time < _ACS_SERVICING and n_columns > _OLD_CHIP_COLUMNS:
-            amplifiers = header.get("CCDAMP", UNDEFINED)
+            amplifiers = _value(header, "CCDAMP")
             changed["CCDAMP"] = _BOTH_AMPLIFIERS.get(amplifiers, amplifiers)
-    is_full_frame = [header.get(key) for key in ("DETECTOR", "XCORNER", "YCORNER")] == ["WFC", "0.0", "0.0"]
-    n_rows = _whole(header.get(rows))
-    if is_full_frame and n_rows is not None:
+    is_full_frame = all(_value(header, key) == value for key, value in _FULL_FRAME.items())
+    n_rows = _whole(header, rows) if is_full_frame else None
+    if n_rows is not None:
         changed[rows] = condition(n_rows / 2)
     return changed
 
@@ -115,22 +125,24 @@ def _acs_biasfile_v3(header: Header) -> Header:
 def _is_without_own_bias(header: Header) -> bool:
     """Tell whether an image shares the bias of the whole frame; the tests end at the first that says so."""
     time = _time(header)
-    if header.get("DETECTOR") != "WFC" or time < _ACS_REPAIR:
+    if _value(header, "DETECTOR") != "WFC" or time < _ACS_REPAIR:
         return True
     if header.get("APERTURE", UNDEFINED) == UNDEFINED:
         return True
     try:
-        gain = float(header.get("CCDGAIN", UNDEFINED))
+        gain = float(_value(header, "CCDGAIN"))
     except ValueError as error:
         raise HookError(str(error)) from error
-    return gain in {4, 8} or header.get("CCDAMP") in {"AD", "BC"}
+    return gain in {4, 8} or _value(header, "CCDAMP") in {"AD", "BC"}
 
 
 def _acs_biasfile_whole_frame(header: Header, ltv: str) -> Header:
     """Fall back to the bias of the whole frame."""
-    if header.get("DETECTOR") == "WFC":
+    for key in ("NAXIS1", "NAXIS2", f"{ltv}1", f"{ltv}2"):  # the client tells what they were
+        _value(header, key)
+    if _value(header, "DETECTOR") == "WFC":
         return {**header, "NAXIS1": "4144.0", "NAXIS2": "2068.0", f"{ltv}1": "24.0", f"{ltv}2": "0.0"}
-    ltv2 = "0.0" if header.get("CCDAMP") in {"C", "D"} else "20.0"
+    ltv2 = "0.0" if _value(header, "CCDAMP") in {"C", "D"} else "20.0"
     return {**header, "NAXIS1": "1062.0", "NAXIS2": "1044.0", f"{ltv}1": "19.0", f"{ltv}2": ltv2}
 
 
@@ -143,12 +155,12 @@ def _acs_biasfile_fallback_v3(header: Header) -> Header:
 
 
 def _wfc3_biasfile_v1(header: Header) -> Header:
-    is_own_subarray = header.get("SUBARRAY") == "T" and "SUB" not in header.get("APERTURE", UNDEFINED)
+    is_own_subarray = _value(header, "SUBARRAY") == "T" and "SUB" not in _value(header, "APERTURE")
     return {**header, "APERTURE": NOT_APPLICABLE} if is_own_subarray else header
 
 
 def _wfpc2_flatfile_fallback_v1(header: Header) -> Header:
-    first, second = (header.get(key, UNDEFINED) for key in ("FILTER1", "FILTER2"))
+    first, second = (_value(header, key) for key in ("FILTER1", "FILTER2"))
     return {**header, "FILTER1": second, "FILTER2": first}
 
 

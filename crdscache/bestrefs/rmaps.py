@@ -155,13 +155,11 @@ class Rmap:
             return self._starts(self.with_relevant_parkeys(header))
         found = hooks.THRESHOLDS
         for era in hooks.ERAS:
-            try:
-                before = self.hooks.precondition(header | era) if self.hooks.precondition else header
-            except HookError:
-                continue
-            found |= self._starts(self.with_relevant_parkeys(before)) | self._starts(
-                self.fallback(header | era)
-            )
+            for look_up in (self._first, self.fallback):
+                try:
+                    found |= self._starts(look_up(header | era))
+                except HookError:
+                    continue
         return found
 
     def _starts(self, header: Header | Failure | None) -> frozenset[str]:
@@ -182,16 +180,20 @@ class Rmap:
         if not self.is_relevant(header):
             return NoFile.NOT_APPLICABLE
         try:
-            before = self.hooks.precondition(header) if self.hooks.precondition else header
-        except HookError as error:
+            relevant = self._first(header)
+            if isinstance(relevant, Failure):
+                return relevant
+            result = self.look_up(relevant)
+            if isinstance(result, Failure):
+                return self._after_failure(result, header, relevant)
+        except HookError as error:  # an answer, even if the type may be without a reference
             return Failure(Cause.BAD_VALUE, str(error))
-        relevant = self.with_relevant_parkeys(before)
-        if isinstance(relevant, Failure):
-            return relevant
-        result = self.look_up(relevant)
-        if isinstance(result, Failure):
-            return self._after_failure(result, header, relevant)
         return special(result) if isinstance(result, str) else result
+
+    def _first(self, header: Header) -> Header | Failure:
+        """Make a header ready for the first look-up; raises as hooks do."""
+        before = self.hooks.precondition(header) if self.hooks.precondition else header
+        return self.with_relevant_parkeys(before)
 
     def _is_asked(self, header: Header) -> bool:
         return self.is_relevant(header) and not self.is_omitted(header)
@@ -239,14 +241,16 @@ class Rmap:
         return failure if self.is_required else NoFile.NOT_APPLICABLE
 
     def fallback(self, header: Header) -> Header | Failure | None:
-        """Change a header for which the look-up failed, to try again; None: there is no such rule."""
+        """Change a header for which the look-up failed, to try again; None: there is no such rule.
+
+        Raises
+        ------
+        HookError
+            The header cannot be read.
+        """
         if self.hooks.fallback is None:
             return None
-        try:
-            changed = self.hooks.fallback(header)
-        except HookError as error:
-            return Failure(Cause.BAD_VALUE, str(error))
-        return self.with_relevant_parkeys(self._wanted.minimum(changed))
+        return self.with_relevant_parkeys(self._wanted.minimum(self.hooks.fallback(header)))
 
 
 def _tables(children: Iterable[Child | Failure]) -> Iterator[UseAfter]:

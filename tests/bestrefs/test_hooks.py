@@ -22,6 +22,7 @@ FULL_FRAME = {
     "NAXIS2": "4136.0",
     "XCORNER": "0.0",
     "YCORNER": "0.0",
+    **dict.fromkeys(("LTV1", "LTV2", "RAW_LTV1", "RAW_LTV2", "NUMCOLS", "NUMROWS"), "UNDEFINED"),
     "DATE-OBS": BEFORE_SERVICING,
     "TIME-OBS": "00:00:00",
 }
@@ -49,7 +50,8 @@ def changes_by(name: str, header: Header) -> dict[str, str]:
         ({}, "wfpc2", "flatfile", (None, "_wfpc2_flatfile_fallback_v1")),
         ({}, "acs", "darkfile", (None, None)),
         ({}, "wfi", "epsf", (None, None)),
-        ({"hooks": {}}, "acs", "biasfile", (None, None)),
+        ({"hooks": {}}, "acs", "biasfile", ("_acs_biasfile_v1", None)),  # as good as none
+        ({"hooks": {"other": "none"}}, "acs", "biasfile", (None, None)),
         ({"hooks": "none"}, "acs", "biasfile", ("_acs_biasfile_v1", None)),
         (named("precondition_header_wfi_epsf_v1"), "wfi", "epsf", (None, None)),
         (named("rmap_update_headers_acs_biasfile_v1"), "acs", "biasfile", (None, None)),
@@ -87,7 +89,6 @@ def test_hooks_are_found_by_name(
         ({"NAXIS1": "2048.0"}, {"APERTURE": "N/A", "NAXIS2": "2068.0"}),
         ({"NAXIS1": "2048.9"}, {"APERTURE": "N/A", "NAXIS1": "2048.0", "NAXIS2": "2068.0"}),
         ({"NAXIS1": "UNDEFINED"}, {"APERTURE": "N/A", "NAXIS2": "2068.0"}),
-        ({"NAXIS1": "inf"}, {"APERTURE": "N/A", "NAXIS2": "2068.0"}),
         ({"NAXIS2": "4137.0"}, {"APERTURE": "N/A", "CCDAMP": "AD", "NAXIS2": "2068.5"}),  # not cut off
         ({"NAXIS2": "N/A"}, {"APERTURE": "N/A", "CCDAMP": "AD"}),
         *[
@@ -146,6 +147,9 @@ def test_the_third_version_leaves_images_alone_that_have_a_bias_of_their_own(
         ("v1", {"DATE-OBS": "UNDEFINED"}, NO_TIME),
         ("v2", {"TIME-OBS": "UNDEFINED"}, NO_TIME),
         ("v2", {"DATE-OBS": "2005.0"}, "Unknown numerical date format: '2005.0 00:00:00'"),
+        ("v2", {"DATE-OBS": "2005-1-1"}, "Unknown numerical date format: '2005/1/1 00:00:00'"),
+        ("v2", {"DATE-OBS": "", "TIME-OBS": ""}, "list index out of range"),
+        *[("v2", {key: "inf"}, "cannot convert float infinity to integer") for key in ("NAXIS1", "NAXIS2")],
         ("v3", {"DATE-OBS": "UNDEFINED", "DETECTOR": "HRC"}, NO_TIME),
         ("v3", {"CCDGAIN": "UNDEFINED"}, "could not convert string to float: 'UNDEFINED'"),
         ("v3", {"CCDGAIN": ""}, "could not convert string to float: ''"),
@@ -195,7 +199,7 @@ def test_the_fallback_of_acs_is_the_whole_frame(
     ("header", "expected"),
     [
         ({"SUBARRAY": "T", "APERTURE": "UVIS"}, {"APERTURE": "N/A"}),
-        ({"SUBARRAY": "T"}, {"APERTURE": "N/A"}),
+        ({"SUBARRAY": "T", "APERTURE": "UNDEFINED"}, {"APERTURE": "N/A"}),
         ({"SUBARRAY": "T", "APERTURE": "UVIS1-M1K1C-SUB"}, {}),
         ({"SUBARRAY": "F", "APERTURE": "UVIS"}, {}),
         ({"SUBARRAY": "TRUE", "APERTURE": "UVIS"}, {}),
@@ -211,6 +215,38 @@ def test_the_fallback_of_wfpc2_exchanges_the_filters() -> None:
     header = {"FILTER1": "F300W", "FILTER2": "N/A", "MODE": "FULL"}
 
     assert changes_by("fallback_header_wfpc2_flatfile_v1", header) == {"FILTER1": "N/A", "FILTER2": "F300W"}
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        *[(V2, key) for key in ("DATE-OBS", "TIME-OBS", "NAXIS1", "CCDAMP", "DETECTOR", "XCORNER", "NAXIS2")],
+        ("precondition_header_acs_biasfile_v1", "NUMROWS"),
+        ("precondition_header_acs_biasfile_v3", "CCDGAIN"),
+        *[(f"{FALLBACK}2", key) for key in ("NAXIS1", "LTV1", "LTV2")],
+        (f"{FALLBACK}3", "RAW_LTV2"),
+        *[("precondition_header_wfc3_biasfile_v1", key) for key in ("SUBARRAY", "APERTURE")],
+        *[("fallback_header_wfpc2_flatfile_v1", key) for key in ("FILTER1", "FILTER2")],
+    ],
+)
+def test_a_hook_fails_without_a_parameter_that_no_rule_of_the_instrument_asks_for(
+    name: str, missing: str
+) -> None:
+    header = {**FULL_FRAME, "SUBARRAY": "T", "FILTER1": "F300W", "FILTER2": "F606W"}
+    del header[missing]
+
+    with pytest.raises(HookError) as caught:
+        changes_by(name, header)
+
+    assert str(caught.value) == repr(missing)
+
+
+def test_a_hook_does_not_miss_what_it_does_not_get_to() -> None:
+    bare = {"DETECTOR": "HRC", "NAXIS1": "62.0", "DATE-OBS": AFTER_SERVICING, "TIME-OBS": "00:00:00"}
+
+    assert changes_by(V2, bare) == {}
+    assert changes_by("precondition_header_acs_biasfile_v3", bare) == {}
+    assert changes_by("precondition_header_wfc3_biasfile_v1", {"SUBARRAY": "F"}) == {}
 
 
 def test_no_hook_changes_what_it_is_given() -> None:
@@ -230,7 +266,7 @@ ACS_ROWS = """Match({
     ('WFC', 'AD', 'N/A', '4144', '2068') : UseAfter({'1990-01-01 00:00:00': 'frame.fits'}),
     ('WFC', 'B', 'N/A', '1062', '62') : UseAfter({'1990-01-01 00:00:00': 'sub.fits'}),
 })"""
-EXTRA = ("XCORNER", "YCORNER")
+EXTRA = ("XCORNER", "YCORNER", "LTV1", "LTV2")
 
 
 @pytest.mark.parametrize(
@@ -266,6 +302,17 @@ def test_a_hook_that_fails_is_told_even_where_no_reference_is_required() -> None
     assert bias.choose(FULL_FRAME | {"TIME-OBS": "UNDEFINED"}) == Failure(Cause.BAD_VALUE, NO_TIME)
 
 
+def test_a_fallback_that_fails_is_told_even_where_no_reference_is_required() -> None:
+    """The look-up that follows it may fail; the hook itself may not."""
+    only = {"fallback_header": ACS_HOOKS["fallback_header"]}
+    bias = rules.rmap(ACS_ROWS, ACS_PARKEYS, name=ACS, hooks=only, reffile_required="NO", extra_keys=EXTRA)
+
+    assert bias.choose(FULL_FRAME | {"NAXIS1": "7.0", "CCDAMP": "Q"}) == NoFile.NOT_APPLICABLE
+    assert bias.choose(FULL_FRAME | {"NAXIS1": "inf"}) == Failure(
+        Cause.BAD_VALUE, "cannot convert float infinity to integer"
+    )
+
+
 WFPC2 = "hst_wfpc2_flatfile_0001.rmap"
 FILTERS = (("FILTER1", "FILTER2"),)
 
@@ -297,13 +344,11 @@ def test_the_fallback_has_only_what_the_rules_themselves_ask_for() -> None:
     )
 
 
-def test_a_filter_that_is_not_there_is_undefined_after_the_exchange() -> None:
-    flat = rules.rmap(
-        "Match({('F300W',): 'one.fits', ('UNDEFINED',): 'other.fits'})", (("FILTER1",),), name=WFPC2
-    )
+def test_a_filter_that_no_rule_asks_for_cannot_be_exchanged() -> None:
+    flat = rules.rmap("Match({('F300W',): 'one.fits'})", (("FILTER1",),), name=WFPC2)
 
     assert answer(flat, FILTER1="F606W", FILTER2="F300W") == "one.fits"
-    assert answer(flat, FILTER1="F606W") == "other.fits"
+    assert answer(flat, FILTER1="F606W") == Failure(Cause.BAD_VALUE, "'FILTER2'")
 
 
 def test_the_eras_are_one_in_each_interval_between_the_thresholds() -> None:
