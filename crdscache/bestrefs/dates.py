@@ -65,7 +65,10 @@ def _parse(text: str) -> datetime:
 
 
 def _with_numbers(text: str) -> datetime:
-    date, *rest = text.replace("-", "/").split() or [""]
+    text = text.replace("-", "/")
+    if not text.strip():
+        raise DateError("list index out of range")
+    date, *rest = text.split()
     time = _time(" ".join(rest) or "00:00:00")
     for pattern in _NUMBERED:
         if found := pattern.fullmatch(date):
@@ -79,25 +82,27 @@ def _with_numbers(text: str) -> datetime:
 
 
 def _with_words(text: str) -> datetime:
-    for half in (" AM", " PM"):
-        while text.upper().endswith(half):
-            text = text[: -len(half)] + half.strip()
-    pieces = text.replace("-", " ").replace("/", " ").split()
+    changed = text
+    for half in (" am", " pm"):
+        while changed.lower().endswith(half):
+            changed = changed.lower().replace(half, half.strip())
+    pieces = changed.replace("-", " ").replace("/", " ").split()
     if len(pieces) not in {3, 4}:
         raise _wrong_number(pieces, 3)
     one, other, year, time = (*pieces, "00:00:00")[:4]
+    other = other.removesuffix(",")
     try:
-        return _named(one, other, year, time, text)
+        base = _named(one, other, year, text)
     except ValueError:
-        return _named(other, one, year, time, text)
+        base = _named(other, one, year, text)
+    return datetime(*base, *_time(time))  # noqa: DTZ001
 
 
-def _named(month: str, day: str, year: str, time: str, text: str) -> datetime:
+def _named(month: str, day: str, year: str, text: str) -> tuple[int, int, int]:
     name = month[:3].upper()
     if name not in _MONTHS:
         raise DateError(f"Invalid month value {month!r} in base date {text!r}")
-    number = _MONTHS.index(name) + 1
-    return datetime(int(year), number, int(day.removesuffix(",")), *_time(time))  # noqa: DTZ001
+    return int(year), _MONTHS.index(name) + 1, int(day)
 
 
 def _wrong_number(pieces: list[str], expected: int) -> DateError:

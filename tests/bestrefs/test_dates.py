@@ -71,7 +71,12 @@ def test_an_unreadable_date_has_a_reason(text: str) -> None:
         ("UNDEFINED 00:00:00", "One or more required date/time values is UNDEFINED"),
         ("20200101 00:00:00", "Unknown numerical date format: '20200101 00:00:00'"),
         ("N/A 00:00:00", "Unknown numerical date format: 'N/A 00:00:00'"),
+        ("2020-1-1 00:00:00", "Unknown numerical date format: '2020/1/1 00:00:00'"),
+        ("", "list index out of range"),
         ("FOO 21 2001", "Invalid month value '21' in base date 'FOO 21 2001'"),
+        ("FOO 21 2001 1:00 PM", "Invalid month value '21' in base date 'FOO 21 2001 1:00 PM'"),
+        ("27, JULY 1999", "invalid literal for int() with base 10: '27,'"),  # a comma only after the second
+        ("JAN 1 2010 12Z", "not enough values to unpack (expected 4, got 1)"),
         ("2020-01-01 00", "not enough values to unpack (expected 4, got 1)"),
     ],
 )
