@@ -173,8 +173,22 @@ class Mergeable(ByKey):
             raise RulesError(f"{other.class_name} cannot be merged with {self.class_name}")
         items = dict(self.items)
         for key, child in other.items.items():
-            items[key] = max(items[key], child, key=str) if key in items else child
+            items[key] = _greater(items[key], child) if key in items else child
         return type(self)(self.parkeys, items)
+
+
+def _greater(one: Child, other: Child) -> Child:
+    if isinstance(one, str) and isinstance(other, str):
+        return max(one, other)
+    kinds = " and ".join(repr(_kind(child)) for child in (one, other))
+    raise RulesError(f"'>=' not supported between instances of {kinds}")
+
+
+def _kind(child: Child) -> str:
+    """Name what a child is in the client."""
+    if isinstance(child, str):
+        return "str"
+    return f"{child.class_name}Selector" if isinstance(child, Selector) else "tuple"
 
 
 class UseAfter(Mergeable):
@@ -272,6 +286,11 @@ class Bracket(ByKey):
     class_name = "Bracket"
     order = staticmethod(number_or_nan)
 
+    def __init__(self, parkeys: Sequence[str], items: Mapping[str, Child]) -> None:
+        if len({math.isnan(number_or_nan(key)) for key in items}) > 1:
+            raise RulesError("the keys of Bracket are numbers and texts: they do not compare")
+        super().__init__(parkeys, items)
+
     def look_up(self, header: Header) -> Result:
         """Find the neighbours."""
         number = self.number(header)
@@ -315,11 +334,19 @@ class SelectVersion(ByKey):
     class_name = "SelectVersion"
     order = staticmethod(limit)
 
+    def __init__(self, parkeys: Sequence[str], items: Mapping[str, Child]) -> None:
+        if len({limit(key) for key in items}) < len(items):
+            raise RulesError(f"a limit appears more than once among {list(items)!r:.200}")
+        super().__init__(parkeys, items)
+
     def look_up(self, header: Header) -> Result:
         """Find the first limit."""
         number = self.number(header)
         if isinstance(number, Failure):
             return number
+        if not math.isfinite(number):
+            value = header.get(self.parkeys[0], UNDEFINED)
+            return Failure(Cause.BAD_VALUE, f"Invalid version expression in: {'=' + value!r}")
         for index, key in enumerate(self.keys):
             if limit(key) >= (number, "="):
                 return self.child(index, header)

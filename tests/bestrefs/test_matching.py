@@ -166,6 +166,11 @@ def test_an_unreadable_date_ends_the_look_up() -> None:
         ("{'k': 'a.fits'}", "'b.fits'", Compound([{"k": "a.fits"}, "b.fits"])),
         ("UseAfter({})", "'N/A'", Failure(Cause.BAD_RULES, "'str' object has no attribute '_selections'")),
         ("UseAfter({})", "UseAfter({})", NO_MATCH),
+        (
+            "UseAfter({'2000-01-01 00:00:00': 'a.fits'})",
+            "UseAfter({'2000-01-01 00:00:00': ('b.fits', 'c.fits')})",
+            Failure(Cause.BAD_RULES, "'>=' not supported between instances of 'str' and 'tuple'"),
+        ),
         *[
             (
                 f"{name}({{}})",

@@ -85,7 +85,11 @@ def test_use_after_has_nothing_for_an_early_date(keys: Sequence[str]) -> None:
         ("UseAfter", at(" UNDEFINED "), "UseAfter parameter 'DATE-OBS' is UNDEFINED."),
         ("UseAfter", {}, "UseAfter parameter 'DATE-OBS' is UNDEFINED."),
         ("UseAfter", at("2005.0", ""), unreadable("UseAfter", "2005.0")),
-        ("UseAfter", at("", ""), unreadable("UseAfter", "")),
+        (
+            "UseAfter",
+            at("", ""),
+            f"UseAfter Invalid date/time format for {DATE} value = '' exception is 'list index out of range'",
+        ),
         ("ClosestTime", at("UNDEFINED"), "UseAfter parameter 'DATE-OBS' is UNDEFINED."),
         ("ClosestTime", at("N/A"), unreadable("ClosestTime", "N/A 00:00:00")),
         *[("VersionAfter", {"V": text}, f"Invalid version string {text!r}") for text in ("", "UNDEFINED")],
@@ -94,6 +98,10 @@ def test_use_after_has_nothing_for_an_early_date(keys: Sequence[str]) -> None:
             for name in ("SelectVersion", "GeometricallyNearest", "Bracket")
         ],
         ("Bracket", {}, "Bracket Invalid number for 'V' value = 'UNDEFINED'"),
+        *[
+            ("SelectVersion", {"V": text}, f"Invalid version expression in: '={text}'")
+            for text in ("NAN", "INF", "inf")
+        ],
     ],
 )
 def test_a_value_that_cannot_be_used_is_told(class_name: str, values: dict[str, str], reason: str) -> None:
@@ -155,7 +163,7 @@ LIMITS = ("<5", "=6", "<=8", "9", "default")
         *[(LIMITS, value, "=6") for value in ("5.0", "6.0", "5.5")],  # covers what is between, too
         *[(LIMITS, value, "<=8") for value in ("6.1", "7.9")],
         *[(LIMITS, value, "9") for value in ("8.0", "9.0")],  # <= is read as <
-        *[(LIMITS, value, "default") for value in ("9.1", "INF")],
+        (LIMITS, "9.1", "default"),
         *[(("==6", "<5"), value, "==6") for value in ("5.0", "6.0")],
         *[((), "1.0", NO_ITEM), (("<5",), "5.0", NO_ITEM), (("=5",), "5.1", NO_ITEM)],
         (("default",), "1.0", "default"),
@@ -281,7 +289,9 @@ def test_a_child_that_leads_nowhere_is_told_but_one_that_refuses_speaks_for_itse
         ("VersionAfter({'0.5': 'a', '0.5.0': 'b'})", "Key '0.5.0' appears more than once"),
         ("VersionAfter({'x': 'a'})", "Invalid version string 'x'"),
         ("SelectVersion({'<x': 'a'})", "'x' is no number"),
+        ("SelectVersion({'=5': 'a', '5.0': 'b'})", "a limit appears more than once among ['=5', '5.0']"),
         ("GeometricallyNearest({1: 'a', '1.0': 'b'})", "Key '1.0' appears more than once"),
+        ("Bracket({1: 'a', 'B': 'b'})", "the keys of Bracket are numbers and texts: they do not compare"),
     ],
 )
 def test_keys_without_sense_are_refused(selector: str, reason: str) -> None:
@@ -300,6 +310,15 @@ def test_the_union_of_two_has_the_greater_name_where_both_have_one() -> None:
 
     assert isinstance(merged, UseAfter)
     assert merged.items == {"1": "c.fits", "2": "z.fits", "3": "a.fits"}
+
+
+def test_selectors_at_equal_keys_do_not_compare() -> None:
+    nested = [use_after(_1=use_after()), use_after(_1=selectors.ClosestTime(DATE, {}))]
+
+    assert selectors.merge(nested) == Failure(
+        Cause.BAD_RULES,
+        "'>=' not supported between instances of 'UseAfterSelector' and 'ClosestTimeSelector'",
+    )
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("123456"), st.text("abc", max_size=3)), min_size=1))
