@@ -57,7 +57,8 @@ class Chooser:
         self.context, self.load = context, load
         self.root = load(context)
         self.observatory = self.root.observatory
-        self.primary = parameters.texts(self.root.header["parkey"])[0].upper()
+        # An rmap without parameters has none; only a pmap is asked for it.
+        self.primary = next(iter(parameters.texts(self.root.header["parkey"])), "").upper()
         self._primary = Wanted.of((self.primary,))
         self._instruments: dict[str, Instrument | CacheError] = {}
 

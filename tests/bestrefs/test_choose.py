@@ -153,6 +153,13 @@ def test_rules_that_make_no_sense_leave_the_whole_instrument_without_answers() -
         chooser(PMAP, COS, broken).choose({"INSTRUME": "COS"})
 
 
+def test_rules_without_parameters_can_be_asked_alone() -> None:
+    """Real: the tables of synphot."""
+    table = rules.read("Match({() : 'tmt.fits'})", ((),), name="hst_synphot_tmttab_0001.rmap")
+
+    assert chooser(table).choose({}) == {"tmttab": "tmt.fits"}
+
+
 @pytest.mark.parametrize("word", ["temp_omit", "n/A", "Omit"])
 def test_an_imap_entry_in_an_odd_letter_case_is_a_name(word: str) -> None:
     imap = rules.read(f"{{'darkfile' : {word!r}}}", ("REFTYPE",), name="hst_acs_0001.imap")
