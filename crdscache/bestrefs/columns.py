@@ -297,21 +297,30 @@ def _is_dated(answer: Answer) -> bool:
 
 
 def choose(
-    chooser: Chooser, headers: Sequence[Header], reftypes: Sequence[str] = ()
+    chooser: Chooser,
+    headers: Sequence[Header],
+    reftypes: Sequence[str] = (),
+    form: Callable[[object], str] = condition,
 ) -> list[dict[str, Answer] | CacheError]:
-    """Do what `Chooser.choose` does, for many headers; what it would raise stands in their place."""
+    """Do what `Chooser.choose` does, for many headers; what it would raise stands in their place.
+
+    Parameters
+    ----------
+    form : `str` for values that are in their one form already; again, `inf` would not stay as it is
+    """
     groups: dict[tuple[str, str], list[int]] = {}
     results: list[dict[str, Answer] | CacheError] = [{} for _ in headers]
     named = [parameters.renamed(header, chooser.observatory) for header in headers]
     for number, header in enumerate(named):
         try:
-            groups.setdefault(chooser.instruments_of(header), []).append(number)
+            groups.setdefault(chooser.instruments_of(header, form), []).append(number)
         except CacheError as error:
             results[number] = error
     for (first, second), numbers in groups.items():
         members = [named[number] for number in numbers]
         values = chooser.instrument(first).wanted.columns(members)
-        answers = decide(chooser.instrument(second), Table.of_values(values, len(members)), reftypes)
+        table = Table.of_values(values, len(members), form)
+        answers = decide(chooser.instrument(second), table, reftypes)
         for reftype, of_type in answers.items():
             for number, answer in zip(numbers, of_type.each(), strict=True):
                 if answer is not NoFile.OMITTED:

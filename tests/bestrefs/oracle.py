@@ -74,10 +74,11 @@ def many_at_a_time(
 ) -> list[Mapping[str, Answer] | CacheError]:
     """Ask the engine for whole columns; what only the client's `getrecommendations` does is done before."""
     headers: list[Mapping[str, object]] = [case.header for case in cases]
-    if call.is_fast is not None:
-        given = headers if call.is_fast else list(map(parameters.simple, headers))
-        headers = [parameters.recommended(header, chooser.observatory) for header in given]
-    found = columns.choose(chooser, headers, call.reftypes)
+    if call.is_fast is None:
+        return columns.choose(chooser, headers, call.reftypes)
+    given = headers if call.is_fast else list(map(parameters.simple, headers))
+    headers = [parameters.recommended(header, chooser.observatory) for header in given]
+    found = columns.choose(chooser, headers, call.reftypes, str)
     unnamed = BestrefsError("KeyError", "")
     return [
         unnamed
