@@ -3,29 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from crdscache.commands import overrides
 from crdscache.errors import SettingsError
 
 _ALONE = ("pin", "unpin", "rollback", "restore", "empty_trash")
 _OF_A_SYNC = (
-    "all",
-    "contexts",
-    "last",
-    "range",
-    "up_to_context",
-    "after_context",
+    *overrides.SELECTIONS,
+    *overrides.SWITCHES,
     "instruments",
     "types",
-    "fetch_references",
     "adopt",
     "adopt_mode",
-    "check_files",
-    "check_sha1sum",
-    "repair_files",
-    "purge_mappings",
-    "purge_references",
-    "purge_rejected",
     "max_purge",
-    "no_leases",
     "dataset_files",
     "dataset_ids",
     "context_list",

@@ -18,7 +18,7 @@ _OF_REPORTS = {
     "exposure_types": "exposure_types",
     "datasets_since": "datasets_since",
 }
-_SWITCHES = (
+SWITCHES = (
     "fetch_references",
     "check_files",
     "check_sha1sum",
@@ -28,7 +28,7 @@ _SWITCHES = (
     "purge_rejected",
     "no_leases",
 )
-_SELECTIONS = {
+SELECTIONS = {
     "all": ("all_contexts", False),
     "contexts": ("contexts", []),
     "last": ("last_n_contexts", 0),
@@ -52,9 +52,9 @@ def collect(options: argparse.Namespace) -> dict[str, Setting]:
         found["observatory"] = Setting(given["observatory"].lower(), "--observatory")
     if given.get("rebind"):
         found["server_url"] = Setting(given["rebind"], "--rebind")
-    if any(given.get(option) for option in _SELECTIONS):
+    if any(given.get(option) for option in SELECTIONS):
         # A selection on the command line replaces the one of the layers below as a whole.
-        for option, (key, nothing) in _SELECTIONS.items():
+        for option, (key, nothing) in SELECTIONS.items():
             found[key] = Setting(given[option] or nothing, f"--{option.replace('_', '-')}")
     found |= _asked(given)
     found |= _datasets(given.get("dataset_files") or [], given.get("dataset_ids") or [])
@@ -64,7 +64,7 @@ def collect(options: argparse.Namespace) -> dict[str, Setting]:
 def _asked(given: Mapping[str, Any]) -> dict[str, Setting]:
     found = {
         option: Setting(value=True, origin=f"--{option.replace('_', '-')}")
-        for option in _SWITCHES
+        for option in SWITCHES
         if given.get(option)
     }
     if given.get("adopt"):
