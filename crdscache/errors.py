@@ -92,6 +92,10 @@ class DatasetError(CacheError):
         return self.reason if name == self.name else str(self)
 
 
+class ChangedError(DatasetError):
+    """A data set was changed or replaced while we worked on it: another look may be worth it."""
+
+
 class TransferError(CacheError):
     """What another attempt may cure: the only branch that is retried."""
 

@@ -16,12 +16,14 @@ from crdscache.bestrefs.parameters import Header
 from crdscache.cache.stock import Lack
 from crdscache.contexts.records import Problem
 from crdscache.datasets import files, headerupdate, opening
-from crdscache.errors import BestrefsError, CacheError, DatasetError
+from crdscache.errors import BestrefsError, CacheError, ChangedError, DatasetError
 
 SOFTWARE = f"crdscache {__version__}"
 
 # They concern one data set; any other error concerns all.
 OF_ONE = (BestrefsError, DatasetError)
+
+_MOST_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +89,31 @@ class Worker:
     def of_file(self, path: str) -> Done:
         """Do it for a file; what is wrong with this file alone is told in the answer.
 
+        A file that changes meanwhile is looked at anew: another process of ours may be at it by another name.
+
         Raises
         ------
         ContextError, MappingError, MissingMappingError
             A context is not usable.
         """
+        for _ in range(_MOST_TRIES - 1):
+            try:
+                return self._of_file(path, passes=(ChangedError,))
+            except ChangedError:
+                continue
+        return self._of_file(path)
+
+    def _of_file(self, path: str, passes: tuple[type[DatasetError], ...] = ()) -> Done:
+        """Do it once; the errors of `passes` are raised."""
         assigner = self.session.assigner(self.task.context)
         try:
             header = parameters.identified(files.read_header(Path(path)))
             done = self.done(path, assigner, header, assigner.assign(header))
+        except passes:
+            raise
         except OF_ONE as error:
             return failed(path, assigner.chooser.context, error)
-        return self._write(done, header) if done.references else done
+        return self._write(done, header, passes) if done.references else done
 
     def done(self, name: str, assigner: Assigner, header: Header, assignment: Assignment) -> Done:
         """Tell what came of a data set, before anything is written."""
@@ -125,7 +140,7 @@ class Worker:
             return ()
         return comparison.changes(old, comparison.outcomes(new))
 
-    def _write(self, done: Done, header: Header) -> Done:
+    def _write(self, done: Done, header: Header, passes: tuple[type[DatasetError], ...]) -> Done:
         values = self._values(done)
         if not values or (done.failures and self.task.all_or_nothing):
             return done
@@ -134,6 +149,8 @@ class Worker:
             return done
         try:
             return replace(done, is_changed=headerupdate.update(Path(done.id), values))
+        except passes:
+            raise
         except DatasetError as error:
             return replace(done, edits=(), failures=(*done.failures, Problem("", _reason(done.id, error))))
 

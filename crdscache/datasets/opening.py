@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from crdscache.errors import DatasetError
+from crdscache.errors import ChangedError, DatasetError
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -44,11 +44,11 @@ class Source:
 
         Raises
         ------
-        DatasetError
+        ChangedError
         """
         is_same = _stamp(self.path.stat()) == _stamp(os.fstat(self.descriptor)) == _stamp(self.status)
         if not is_same:
-            raise self.refusal("it was changed or replaced by someone else meanwhile")
+            raise ChangedError(shown(self.path), "it was changed or replaced by someone else meanwhile")
 
 
 @contextmanager

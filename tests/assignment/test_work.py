@@ -2,12 +2,15 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crdscache.assignment.comparison import Change
 from crdscache.assignment.work import SOFTWARE, Done, Edit, Task
+from crdscache.cache import publish
 from crdscache.contexts.records import Problem
+from crdscache.datasets import headeredit
 from demo.deliveries import DATASETS
 from tests.assignment.conftest import NewWorker
 from tests.caches import FORMER, LATEST
@@ -45,6 +48,34 @@ def test_a_file_is_changed_once(path: str, new_worker: NewWorker) -> None:
     first, second = worker.of_file(path), worker.of_file(path)
 
     assert (first.is_changed, second.is_changed, second.edits) == (True, False, ())
+
+
+@pytest.mark.parametrize(("n_changes", "is_changed"), [(1, True), (2, True), (3, False)])
+def test_a_file_that_changes_meanwhile_is_looked_at_anew(
+    path: str,
+    new_worker: NewWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    n_changes: int,
+    is_changed: bool,  # noqa: FBT001
+) -> None:
+    """So it is where a run names a file twice, by a link too, and two processes are at it."""
+    write, left = publish.rename_into_place, [*range(n_changes)]
+
+    def disturbed(values: bytes, *more: Any) -> bytes:  # noqa: ANN401 (whatever it takes)
+        if left:
+            left.pop()
+            other = Path(path).with_name("other")
+            shutil.copy(path, other)
+            write(other, Path(path))
+        return edited(values, *more)
+
+    edited = headeredit.edited
+    monkeypatch.setattr(headeredit, "edited", disturbed)
+
+    done = new_worker(Task(updates=True)).of_file(path)
+
+    assert done.is_changed is is_changed
+    assert [problem.reason.endswith("meanwhile") for problem in done.failures] == [True] * (not is_changed)
 
 
 def test_a_comparison_with_another_context_names_what_changes_and_edits_just_that(
