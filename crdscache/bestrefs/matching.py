@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crdscache.bestrefs import elements, selectors
-from crdscache.bestrefs.answers import SOFT, Cause, Failure
+from crdscache.bestrefs.answers import SOFT, UNDEFINED, Cause, Failure
 from crdscache.bestrefs.conditioning import ANY, NOT_APPLICABLE, condition
 from crdscache.bestrefs.selectors import Child, Header, Result, Selector
 
@@ -148,7 +148,7 @@ class Match(Selector):
             if value is None:
                 if NOT_APPLICABLE not in column.known:
                     return _undefined(column.parkey)
-                value = NOT_APPLICABLE
+                value = UNDEFINED
             verdict = column.ask(value)
             if isinstance(verdict, Failure):
                 return verdict

@@ -244,6 +244,11 @@ def test_the_first_value_that_is_refused_is_told() -> None:
     assert ask(selector, A="X", B="Q") == refused("B", "Q", "not in ['Y']")
 
 
+def test_a_parameter_that_is_not_there_is_undefined_where_the_column_is_open() -> None:
+    """It fits what any value fits, and no other: the value N/A would fit all."""
+    assert ask("Match({('X', 'N/A') : 'open.fits', ('X', 'Y') : 'y.fits'})", A="X") == "open.fits"
+
+
 def test_a_parameter_that_is_not_there_is_an_error_unless_the_column_is_open() -> None:
     closed, opened = "Match({('X', 'Y') : 'x.fits'})", "Match({('X', 'N/A') : 'x.fits'})"
 
