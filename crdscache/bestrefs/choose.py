@@ -6,11 +6,11 @@
 Source: docs/protocol.md, "Best references".
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from crdscache.bestrefs import parameters
-from crdscache.bestrefs.answers import Answer, Cause, Failure, NoFile, special
+from crdscache.bestrefs.answers import Answer, Cause, Compound, Failure, NoFile, special
 from crdscache.bestrefs.conditioning import condition
 from crdscache.bestrefs.parameters import Header, Wanted
 from crdscache.bestrefs.rmaps import Rmap
@@ -75,22 +75,32 @@ class Chooser:
         return self._choose(header, condition, reftypes)
 
     def recommend(
-        self, header: Header, reftypes: Iterable[str] = (), *, is_fast: bool = True
+        self,
+        header: Header,
+        reftypes: Iterable[str] = (),
+        *,
+        is_fast: bool = True,
+        rejected: Container[str] = frozenset(),
     ) -> dict[str, Answer]:
         """Do the same as the client's `getrecommendations`: the letter case of the header's keys is ignored.
 
         Parameters
         ----------
         is_fast
-            False: values that are no text, number or truth value do not count, and the instrument must stand
-            under a key of one letter case.
+            False: values that are no text, number or truth value do not count, the instrument must stand
+            under a key of one letter case, and nothing rejected may be recommended.
+        rejected
+            Names of rules and references that the server has rejected.
 
-        Raises as `choose`.
+        Raises as `choose`, and `require_good` where it is not fast.
         """
         given = header if is_fast else parameters.simple(header)
-        bestrefs = self._choose(parameters.recommended(given, self.observatory), str, reftypes)
+        prepared = parameters.recommended(given, self.observatory)
+        bestrefs = self._choose(prepared, str, reftypes)
         if not is_fast and not parameters.names_instrument(header):
             raise BestrefsError("KeyError", "No instrument keyword defined in header.")
+        if not is_fast:
+            require_good(bestrefs, self.prepare(prepared, str)[0], rejected)
         return bestrefs
 
     def _choose(
@@ -165,6 +175,25 @@ class Chooser:
     def _rules(self, leaf: str) -> Rmap | NoFile:
         answer = special(leaf)
         return Rmap(self.load(answer)) if isinstance(answer, str) else answer
+
+
+def require_good(bestrefs: Mapping[str, Answer], rules: Instrument, rejected: Container[str]) -> None:
+    """Refuse what the client's `getrecommendations` refuses after the look-up, unless it is to be fast.
+
+    Raises
+    ------
+    BestrefsError
+        Rules of the instrument are rejected, or a reference; or there is an answer of several names, at which
+        the client's own test fails.
+    """
+    bad_rules = [name for reftype in rules.types for name in rules.mappings(reftype) if name in rejected]
+    if bad_rules:
+        raise BestrefsError("CrdsBadRulesError", f"{bad_rules[0]} is rejected")
+    for reftype, answer in bestrefs.items():
+        if isinstance(answer, Compound):
+            raise BestrefsError("TypeError", f"{reftype}: expected one name, found several")
+        if isinstance(answer, str) and answer in rejected:
+            raise BestrefsError("CrdsBadReferenceError", f"{reftype}: {answer} is rejected")
 
 
 def _named(read: mapping.Mapping) -> list[tuple[str, str]]:

@@ -8,14 +8,15 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from crdscache.bestrefs import answers, columns, parameters
 from crdscache.bestrefs.answers import Answer
-from crdscache.bestrefs.choose import Chooser, Load
+from crdscache.bestrefs.choose import Chooser, Load, require_good
+from crdscache.cache import serverconfig
 from crdscache.contexts import mapping
 from crdscache.errors import BestrefsError, CacheError, MappingError, MissingMappingError
 
@@ -27,6 +28,7 @@ _PYTHON = re.compile(
     r"(not enough|too many) values to unpack.*|could not convert string to float.*|invalid literal for int.*"
     r"|\w+ (is out of range|must be in).*"
 )
+UNLOADED = "the rules do not load"
 _REASON = re.compile(r"exception is .*", re.DOTALL)
 
 
@@ -39,6 +41,7 @@ class Call:
     ignores_sums: bool
     is_fast: bool | None  # None: not `getrecommendations`, but the library's own look-up
     reftypes: tuple[str, ...]
+    rejected: frozenset[str] = field(default=frozenset(), repr=False)  # by the client's own configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def one_at_a_time(
         try:
             if call.is_fast is None:
                 return chooser.choose(header, call.reftypes)
-            return chooser.recommend(header, call.reftypes, is_fast=call.is_fast)
+            return chooser.recommend(header, call.reftypes, is_fast=call.is_fast, rejected=call.rejected)
         except CacheError as error:
             return error
 
@@ -79,13 +82,31 @@ def many_at_a_time(
     given = headers if call.is_fast else list(map(parameters.simple, headers))
     headers = [parameters.recommended(header, chooser.observatory) for header in given]
     found = columns.choose(chooser, headers, call.reftypes, str)
-    unnamed = BestrefsError("KeyError", "")
+    if call.is_fast:
+        return found
     return [
-        unnamed
-        if call.is_fast is False and isinstance(one, dict) and not parameters.names_instrument(case.header)
-        else one
-        for case, one in zip(cases, found, strict=True)
+        _refused(chooser, call, case.header, header, one) or one
+        for case, header, one in zip(cases, headers, found, strict=True)
     ]
+
+
+def _refused(
+    chooser: Chooser,
+    call: Call,
+    raw: dict[str, Any],
+    header: Mapping[str, object],
+    found: Mapping[str, Answer] | CacheError,
+) -> CacheError | None:
+    """Give the error of the client's tests after a look-up."""
+    if isinstance(found, CacheError):
+        return None
+    if not parameters.names_instrument(raw):
+        return BestrefsError("KeyError", "")
+    try:
+        require_good(found, chooser.prepare(header, str)[0], call.rejected)
+    except BestrefsError as error:
+        return error
+    return None
 
 
 def disagreements(file: str, roots: Sequence[Path], choose: Choose) -> list[str]:
@@ -95,13 +116,14 @@ def disagreements(file: str, roots: Sequence[Path], choose: Choose) -> list[str]
     ----------
     roots : where mappings are, the first counts
     """
-    calls, texts = _read(file)
+    calls, texts = _read(file, roots)
     found = []
     for call, cases in calls.items():
         load = loader(roots, call.observatory, ignores_sums=call.ignores_sums, texts=texts)
-        chooser = Chooser(call.context, load)
-        for case, answer in zip(cases, choose(chooser, call, cases), strict=True):
+        for case, answer in zip(cases, _asked(call, cases, load, choose), strict=True):
             given = _settled(answer)
+            if case.expected == UNLOADED and _is_unloaded(answer):
+                given = UNLOADED
             if given != case.expected:
                 found.append(
                     f"{file}, line {case.line}: {call} {case.header}\n{_difference(case.expected, given)}"
@@ -110,24 +132,53 @@ def disagreements(file: str, roots: Sequence[Path], choose: Choose) -> list[str]
     return found
 
 
-def _read(file: str) -> tuple[dict[Call, list[Case]], dict[str, bytes]]:
+def _asked(
+    call: Call, cases: Sequence[Case], load: Load, choose: Choose
+) -> Sequence[Mapping[str, Answer] | CacheError]:
+    try:
+        return choose(Chooser(call.context, load), call, cases)
+    except (MappingError, MissingMappingError) as error:
+        return [error] * len(cases)
+
+
+def _is_unloaded(answer: Mapping[str, Answer] | CacheError) -> bool:
+    """Tell whether rules are not usable: of that the client has many classes."""
+    return isinstance(answer, CacheError) and not isinstance(answer, BestrefsError)
+
+
+@cache
+def _rejected(roots: tuple[Path, ...], observatory: str) -> frozenset[str]:
+    """Name what the client's configuration says is bad."""
+    saved = [serverconfig.read(root / "config" / observatory) for root in roots]
+    listed = next((one["bad_files_list"] for one in saved if one is not None), [])
+    return frozenset(listed if isinstance(listed, list) else ())
+
+
+def _read(file: str, roots: Sequence[Path]) -> tuple[dict[Call, list[Case]], dict[str, bytes]]:
     calls: dict[Call, list[Case]] = {}
     texts = {}
     for number, line in enumerate(_lines(file), start=1):
         if "text" in line:
             texts[line["mapping"]] = line["text"].encode()
         context = line.get("context") or line["mapping"]
+        observatory = line.get("observatory") or re.split(r"[_.]", context)[0]
         call = Call(
             context=context,
-            observatory=line.get("observatory") or re.split(r"[_.]", context)[0],
+            observatory=observatory,
             ignores_sums=line.get("ignore_checksum", False),
             is_fast=line.get("fast"),
             reftypes=tuple(line.get("reftypes") or ()),
+            rejected=_rejected(tuple(roots), observatory) if line.get("fast") is False else frozenset(),
         )
-        bestrefs = line["bestrefs"]
-        expected = line["error"].partition(":")[0] if bestrefs is None else _settled_texts(bestrefs)
-        calls.setdefault(call, []).append(Case(number, line["header"], expected))
+        calls.setdefault(call, []).append(Case(number, line.get("header") or {}, _expected(line)))
     return calls, texts
+
+
+def _expected(line: Mapping[str, Any]) -> object:
+    if "load_error" in line:
+        return UNLOADED
+    bestrefs = line["bestrefs"]
+    return line["error"].partition(":")[0] if bestrefs is None else _settled_texts(bestrefs)
 
 
 def _lines(file: str) -> Iterator[dict[str, Any]]:

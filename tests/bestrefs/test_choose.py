@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdscache.bestrefs import parameters
-from crdscache.bestrefs.answers import Answer, Cause, Failure, NoFile
-from crdscache.bestrefs.choose import Chooser
-from crdscache.bestrefs.parameters import Header
+from crdscache.bestrefs.answers import Answer, Cause, Compound, Failure, NoFile
+from crdscache.bestrefs.choose import Chooser, Instrument, require_good
+from crdscache.bestrefs.parameters import Header, Wanted
 from crdscache.contexts.mapping import Mapping
 from crdscache.errors import BestrefsError, CacheError, MappingError, MissingMappingError
 from tests.bestrefs import oracle, rules
@@ -243,6 +243,30 @@ def test_the_thorough_way_wants_the_instrument_under_a_key_of_one_letter_case(co
 def test_what_makes_no_sense_is_told_before_a_missing_instrument(context: Chooser) -> None:
     with pytest.raises(BestrefsError, match="Unknown instrument 'foc'"):
         context.recommend({"Instrume": "FOC"}, is_fast=False)
+
+
+@pytest.mark.parametrize(
+    ("bad", "client_class"),
+    [("drk.fits", "CrdsBadReferenceError"), ("rmap", "CrdsBadRulesError"), ("imap", "CrdsBadRulesError")],
+)
+def test_the_thorough_way_recommends_nothing_that_is_rejected(
+    context: Chooser, bad: str, client_class: str
+) -> None:
+    imap, rmap = context.rules_for(HEADER).mappings("darkfile")
+    rejected = {{"imap": imap, "rmap": rmap}.get(bad, bad)}
+
+    assert context.recommend(HEADER, ["darkfile"], rejected=rejected) == {"darkfile": "drk.fits"}
+    with pytest.raises(BestrefsError) as caught:
+        context.recommend(HEADER, ["darkfile"], is_fast=False, rejected=rejected)
+    assert caught.value.client_class == client_class
+
+
+def test_the_thorough_way_of_the_client_fails_at_several_names() -> None:
+    several = {"darkfile": Compound(("a.fits", "b.fits"))}
+
+    with pytest.raises(BestrefsError) as caught:
+        require_good(several, Instrument("acs", "", {}, Wanted.of(())), frozenset())
+    assert caught.value.client_class == "TypeError"
 
 
 JWST = (
