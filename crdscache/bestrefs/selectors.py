@@ -19,6 +19,7 @@ from crdscache.bestrefs.answers import SOFT, UNDEFINED, Cause, Compound, Failure
 _VERSION = re.compile(r"(\d{1,8})(?:\.(\d{1,8}))?(?:\.(\d{1,8}))?[A-Za-z0-9_+.-]{0,128}", re.ASCII)
 _LIMIT = re.compile(r"(<=|<|==|=)?(.*)", re.DOTALL)
 _DEFAULT = "default"
+_BEYOND = 2**63 - 1  # the client's idea of a number that no value reaches
 
 Header: TypeAlias = Mapping[str, str]
 Leaf: TypeAlias = str | Compound
@@ -53,7 +54,7 @@ def limit(text: str) -> tuple[float, str]:
         There is no number in it.
     """
     if text == _DEFAULT:
-        return math.inf, ">"  # beyond all
+        return _BEYOND, "="
     found = _LIMIT.fullmatch(text)
     relation, number = found.groups() if found else (None, "")
     return _float(number), "=" if relation in {None, "=="} else str(relation)
@@ -124,7 +125,7 @@ def _merged(one: Child, other: Child) -> Child:
             f"More than one match was found at the same weight and {name} does not support merging."
         )
     if not isinstance(other, Selector):
-        raise RulesError("'str' object has no attribute '_selections'")
+        raise RulesError(f"{_kind(other)!r} object has no attribute '_selections'")
     return one.merged_with(other)
 
 
@@ -180,6 +181,12 @@ class Mergeable(ByKey):
 def _greater(one: Child, other: Child) -> Child:
     if isinstance(one, str) and isinstance(other, str):
         return max(one, other)
+    names, others = (child.value if isinstance(child, Compound) else None for child in (one, other))
+    if isinstance(names, list) and isinstance(others, list):
+        try:
+            return one if names >= others else other
+        except TypeError as error:  # tables among the names
+            raise RulesError(str(error)) from error
     kinds = " and ".join(repr(_kind(child)) for child in (one, other))
     raise RulesError(f"'>=' not supported between instances of {kinds}")
 
@@ -188,7 +195,9 @@ def _kind(child: Child) -> str:
     """Name what a child is in the client."""
     if isinstance(child, str):
         return "str"
-    return f"{child.class_name}Selector" if isinstance(child, Selector) else "tuple"
+    if isinstance(child, Selector):
+        return f"{child.class_name}Selector"
+    return "dict" if isinstance(child.value, dict) else "tuple"
 
 
 class UseAfter(Mergeable):
@@ -298,7 +307,7 @@ class Bracket(ByKey):
             return number
         numbers = [number_or_nan(key) for key in self.keys]
         if any(map(math.isnan, numbers)):
-            return Failure(Cause.BAD_RULES, "'<' not supported between instances of 'float' and 'str'")
+            return Failure(Cause.BAD_RULES, "'>' not supported between instances of 'float' and 'str'")
         if not numbers:
             return Failure(Cause.BAD_RULES, "list index out of range")
         last = len(numbers) - 1

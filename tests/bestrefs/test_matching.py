@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import pytest
 
 from crdscache.bestrefs.answers import Cause, Compound, Failure
@@ -165,7 +167,28 @@ def test_an_unreadable_date_ends_the_look_up() -> None:
         ("'N/A'", "UseAfter({})", Compound(["N/A", "<Selector UseAfter>"])),
         ("{'k': 'a.fits'}", "'b.fits'", Compound([{"k": "a.fits"}, "b.fits"])),
         ("UseAfter({})", "'N/A'", Failure(Cause.BAD_RULES, "'str' object has no attribute '_selections'")),
+        (
+            "UseAfter({})",
+            "('a.fits', 'b.fits')",
+            Failure(Cause.BAD_RULES, "'tuple' object has no attribute '_selections'"),
+        ),
+        *[
+            (
+                f"UseAfter({{'2000-01-01 00:00:00': {one}}})",
+                f"UseAfter({{'2000-01-01 00:00:00': {other}}})",
+                Failure(Cause.BAD_RULES, "'>=' not supported between instances of 'dict' and 'dict'"),
+            )
+            for one, other in [("{'k': 'a'}", "{'k': 'b'}"), ("('a', {'k': 'b'})", "('a', {'k': 'c'})")]
+        ],
         ("UseAfter({})", "UseAfter({})", NO_MATCH),
+        *[
+            (
+                f"UseAfter({{'2000-01-01 00:00:00': {one}}})",
+                f"UseAfter({{'2000-01-01 00:00:00': {other}}})",
+                Compound(["b.fits", "a.fits"]),
+            )
+            for one, other in permutations(["('a.fits', 'c.fits')", "('b.fits', 'a.fits')"])
+        ],
         (
             "UseAfter({'2000-01-01 00:00:00': 'a.fits'})",
             "UseAfter({'2000-01-01 00:00:00': ('b.fits', 'c.fits')})",

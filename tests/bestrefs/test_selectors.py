@@ -12,7 +12,7 @@ from tests.bestrefs import rules
 from tests.bestrefs.rules import DATE
 
 EMPTY = Failure(Cause.BAD_RULES, "attempt to get argmin of an empty sequence")
-NO_ORDER = Failure(Cause.BAD_RULES, "'<' not supported between instances of 'float' and 'str'")
+NO_ORDER = Failure(Cause.BAD_RULES, "'>' not supported between instances of 'float' and 'str'")
 NO_ITEM = Failure(Cause.BAD_RULES, "list index out of range")
 
 
@@ -167,6 +167,9 @@ LIMITS = ("<5", "=6", "<=8", "9", "default")
         *[(("==6", "<5"), value, "==6") for value in ("5.0", "6.0")],
         *[((), "1.0", NO_ITEM), (("<5",), "5.0", NO_ITEM), (("=5",), "5.1", NO_ITEM)],
         (("default",), "1.0", "default"),
+        *[(LIMITS, value, "default") for value in ("1e+18", "9.223372036854775e+18")],
+        (LIMITS, "9.223372036854776e+18", NO_ITEM),  # the default is a number as well
+        (("<1e30", "default"), "1e+20", "<1e30"),
     ],
 )
 def test_select_version_takes_the_first_limit_that_is_not_below(
