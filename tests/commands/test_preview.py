@@ -21,6 +21,7 @@ NOTHING = {
     "seen": {},
     "pending": 0,
     "verdicts": {},
+    "purge": None,
     "failures": [],
 }
 

@@ -28,6 +28,8 @@ def test_an_empty_root_gets_all_rules_and_a_configuration_and_a_second_call_find
     assert json.loads((no_cache.state / "identity.json").read_text()) == {
         "holdings": {"parts": []},
         "observatory": "hst",
+        "pinned": None,
+        "pinned_by": "pin",
         "server_url": server.url,
         "use_case": "ops",
         "version": 1,

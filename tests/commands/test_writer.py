@@ -116,6 +116,7 @@ def test_a_summary_as_data_has_all_that_the_text_has(whole_cache: Cache, server:
         "news": [],
         "pinned": None,
         "verification": None,
+        "purge": None,
     }
     assert set(n_files) == set(size_bytes) == {"fetched", "kept"}
 
