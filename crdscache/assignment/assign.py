@@ -11,7 +11,7 @@ from crdscache.bestrefs.parameters import Header
 from crdscache.cache.stock import Lack, Stock
 from crdscache.contexts.records import Problem
 
-_NO_NAMES = frozenset({"UNDEFINED", "NONE", "", "*"})  # the missions' client takes them for N/A
+NO_NAMES = frozenset({"UNDEFINED", "NONE", "", "*"})  # the missions' client takes them for N/A
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Assigner:
                 return _Vetted(failure="rules of equal weight name several files")
             case NoFile():
                 return _Vetted(NOT_APPLICABLE)
-        if answer.upper() in _NO_NAMES:
+        if answer.upper() in NO_NAMES:
             return _Vetted(NOT_APPLICABLE)
         return self._vet_reference(answer, instrument)
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crdscache.assignment import keywords
-from crdscache.assignment.assign import Assignment
+from crdscache.assignment.assign import NO_NAMES, Assignment
+from crdscache.bestrefs.answers import Answer, NoFile
+from crdscache.bestrefs.matching import NO_MATCH
 from crdscache.bestrefs.parameters import Header
 
 NONE = "n/a"
@@ -27,6 +29,17 @@ def outcomes(assignment: Assignment) -> dict[str, str]:
     """Tell for each type the name, that there is none, or that the look-up failed."""
     found = {reftype: reference.lower() for reftype, reference in assignment.references.items()}
     return found | dict.fromkeys((problem.name for problem in assignment.failures), FAILED)
+
+
+def chosen(bestrefs: Mapping[str, Answer]) -> dict[str, str]:
+    """Tell the same of rules alone: what they chose was the reference, though it may be rejected by now."""
+    return {reftype: _chosen(answer) for reftype, answer in bestrefs.items()}
+
+
+def _chosen(answer: Answer) -> str:
+    if isinstance(answer, str):
+        return NONE if answer.upper() in NO_NAMES else answer.lower()
+    return NONE if isinstance(answer, NoFile) or answer == NO_MATCH else FAILED
 
 
 def recorded(header: Header, assignment: Assignment, observatory: str) -> dict[str, str]:

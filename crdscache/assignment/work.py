@@ -133,7 +133,8 @@ class Worker:
 
     def _compare(self, assigner: Assigner, header: Header, new: Assignment) -> tuple[Change, ...]:
         if self.task.old_context is not None:
-            old = comparison.outcomes(self.session.assigner(self.task.old_context).assign(header))
+            former = self.session.assigner(self.task.old_context)
+            old = comparison.chosen(former.chooser.choose(header, former.reftypes))
         elif self.task.compares_source:
             old = comparison.recorded(header, new, assigner.chooser.observatory)
         else:

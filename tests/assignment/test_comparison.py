@@ -5,6 +5,8 @@ import pytest
 from crdscache.assignment import comparison
 from crdscache.assignment.assign import Assignment
 from crdscache.assignment.comparison import Change
+from crdscache.bestrefs.answers import Answer, Cause, Compound, Failure, NoFile
+from crdscache.bestrefs.matching import NO_MATCH
 from crdscache.contexts.records import Problem
 
 ASSIGNED = Assignment(
@@ -20,6 +22,23 @@ ASSIGNED = Assignment(
 
 def test_an_outcome_is_a_name_or_that_there_is_none_or_a_failure() -> None:
     assert comparison.outcomes(ASSIGNED) == {"biasfile": "x_bia.fits", "ccdtab": "n/a", "darkfile": "failed"}
+
+
+def test_rules_alone_tell_names_that_may_be_rejected_by_now() -> None:
+    answers: dict[str, Answer] = {
+        "biasfile": "X_bia.fits",
+        "ccdtab": NoFile.NOT_APPLICABLE,
+        "idctab": NO_MATCH,
+        "imphttab": "*",
+        "darkfile": Failure(Cause.BAD_VALUE, "no"),
+        "pfltfile": Compound(["a", "b"]),
+    }
+
+    assert comparison.chosen(answers) == {
+        "biasfile": "x_bia.fits",
+        **dict.fromkeys(("ccdtab", "idctab", "imphttab"), "n/a"),
+        **dict.fromkeys(("darkfile", "pfltfile"), "failed"),
+    }
 
 
 def test_a_header_is_asked_for_no_other_types_than_were_looked_up() -> None:
