@@ -8,7 +8,6 @@ from crdscache.cache import layout, publish
 from crdscache.cache.layout import Layout, Mode
 from crdscache.contexts import names
 
-# The state of ours on another file system.
 _OURS = ".crdscache"
 
 
@@ -30,9 +29,13 @@ def entries(cache: Layout, mode: Mode, used: Iterable[str] = ()) -> Iterator[tup
     for directory in dict.fromkeys([cache.mappings, cache.references, *instruments]):
         where = cache.relative(directory)
         for entry in _read(directory):
-            is_ours = entry.name.startswith(_OURS) or publish.is_temporary(entry.name)
-            if not is_ours and not _leads_to(entry, instruments):
+            if not is_ours(entry.name) and not _leads_to(entry, instruments):
                 yield f"{where}/{entry.name}", entry
+
+
+def is_ours(name: str) -> bool:
+    """Tell what is ours in a branch, and no file of the cache: temporaries, and state on another disk."""
+    return name.startswith(_OURS) or publish.is_temporary(name)
 
 
 def _instruments(cache: Layout, mode: Mode, used: set[str]) -> list[Path]:

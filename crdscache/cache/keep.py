@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from crdscache.cache import commit, lease, serverconfig
+from crdscache.cache import commit, lease, pins, serverconfig
 from crdscache.cache.answer import Answer
 from crdscache.cache.layout import Layout
 from crdscache.contexts import times
@@ -95,8 +95,9 @@ def _recent(cache: Layout, info: ServerInfo, days: float) -> Iterator[Reason]:
     lasting = [moves[-1][-1] for moves in (of_server, of_cache) if moves]
     yield from ((name, f"a default in the last {days:g} days") for name, end in ends if end >= since)
     yield from ((name, "a default now") for name in lasting)
-    # Whatever the clock says: a rollback goes there.
+    # Whatever the clock says.
     yield from ((before, "the default before this one") for _, before, _ in of_cache[-1:] if before)
+    yield from ((name, "a roll-back goes there") for name in pins.stack(commit.switches(cache))[-2:-1])
 
 
 def _leased(cache: Layout, keeping: Keeping, names: list[str]) -> tuple[list[Reason], tuple[Problem, ...]]:

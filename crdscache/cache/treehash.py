@@ -11,13 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from crdscache.cache import publish, sums, verdicts
+from crdscache.cache import inventory, sums, verdicts
 from crdscache.cache.layout import Layout
 from crdscache.contexts import names
 from crdscache.contexts.records import Problem
-
-# The state of ours on another file system.
-_OURS = ".crdscache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ def _entries(directory: Path, visited: set[tuple[int, int]]) -> list[os.DirEntry
         return [
             entry
             for entry in sorted(entries, key=lambda entry: entry.name)
-            if not (entry.name.startswith(_OURS) or publish.is_temporary(entry.name))
+            if not inventory.is_ours(entry.name)
         ]
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from crdscache.cache import locks, restore
 from crdscache.commands.telling import Teller
-from crdscache.errors import CacheError
 from crdscache.workflow import joblog, report, runs
 from crdscache.workflow.runs import Result
 from crdscache.workflow.settings import Settings
@@ -35,9 +34,6 @@ def run(config: Settings, options: argparse.Namespace, teller: Teller) -> int:
         problems = report.failures(result.failures, report.MOST_LINES)
         sys.stderr.write("".join(f"{line}\n" for line in problems))
         return result.status
-    if config.readonly_cache:
-        message = "CRDS_READONLY_CACHE is set: nothing may be written"
-        raise CacheError(message)
     begun = runs.begin("cron_sync")
     with locks.WriterLock(config.cache, "cron_sync", begun.run_id):
         joblog.log_to(runs.log_path(config.cache, begun))

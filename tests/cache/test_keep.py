@@ -87,7 +87,23 @@ def test_a_default_of_the_server_is_kept_for_so_many_days_after_it_was_one(site:
 def test_P17_the_default_before_is_kept_whatever_the_clock_says(site: Site) -> None:
     note(site, (days_ago(4000), "", FIRST), (days_ago(3900), FIRST, FORMER))
 
-    assert site.kept().why[FIRST] == ("the default before this one",)
+    assert site.kept().why[FIRST] == ("the default before this one", "a roll-back goes there")
+
+
+def test_after_a_roll_back_the_one_is_kept_to_which_the_next_would_go(site: Site) -> None:
+    path = site.cache.state / "switches.tsv"
+    moves = (
+        ("", FIRST, "first"),
+        (FIRST, FORMER, "server"),
+        (FORMER, THIRD, "server"),
+        (THIRD, FORMER, "rollback"),
+    )
+    rows = [(days_ago(4000 - number), *move) for number, move in enumerate(moves)]
+    tables.write(path, "switches", commit.SWITCHES, rows)
+
+    why = site.kept().why
+
+    assert (why[FIRST], why[THIRD]) == (("a roll-back goes there",), ("the default before this one",))
 
 
 def test_context_that_the_server_does_not_list_is_kept_as_nobody_could_bring_it_back(site: Site) -> None:
