@@ -40,6 +40,10 @@ class NotDeliveredError(CacheError):
     """The server knows the file but does not hand it out (yet)."""
 
 
+class NotAskedError(CacheError):
+    """Left for a later run: the time of this one is over, or the source has failed too often."""
+
+
 class UnsafeNameError(CacheError):
     """A name that must not become a path."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from crdscache.assignment import needs
 from crdscache.cache import adopt, answer, check, identity, plan, rules, tables
+from crdscache.errors import DiskError
 from crdscache.server import rpc
 from crdscache.workflow import joblog, settings, steps
 
@@ -20,8 +21,10 @@ with joblog.job_log(snakemake.log[0]):
         needed = needs.find(wanted, said.chosen.contexts, load, server, said.info.max_headers_per_rpc)
         scope = steps.scope(config, said, stamp, needed.references)
         drawn = plan.draw_up(disk, scope, promise.holdings, needed.problems)
-        drawn = steps.hold_back(drawn, partial(server.file_states, config.cache.observatory))
+        drawn = steps.hold_back(config, drawn, partial(server.file_states, config.cache.observatory))
     plan.sweep(disk, drawn.rows, scope)
+    if lack := steps.lack_of_space(config, drawn):
+        raise DiskError(lack)
     tables.write_manifest(Path(snakemake.output.manifest), drawn.manifest)
     for path, rows in zip(snakemake.output.shards, plan.shard(drawn.rows, config.shards), strict=True):
         tables.write_plan(Path(path), rows)

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -38,10 +38,6 @@ _WORK = frozenset({Action.ADOPT, Action.FETCH})
 
 # Where the steps up to the fetch write in the state: at rest while a plan is made.
 _STATE = ("", "links", "plan", "verdicts", "fetched", "adopted", "purge")
-
-# States in which the archive hands a file out; every other one is pending. Source: docs/protocol.md,
-# "States".
-_DELIVERED = frozenset({"", "archived", "operational", "delivered", "latest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +136,20 @@ def _decide_missing(row: ManifestRow, disk: Disk, scope: Scope) -> PlanRow:
     return PlanRow(row, Action.MISSING, seen.reason or f"{row.path} is missing")  # it may come meanwhile
 
 
-def hold_back(rows: Iterable[PlanRow], states: Mapping[str, str]) -> list[PlanRow]:
-    """Leave for a later run what is catalogued, but not archived yet."""
+def hold_back(rows: Iterable[PlanRow], states: Mapping[str, str], delivered: Container[str]) -> list[PlanRow]:
+    """Leave for a later run what is catalogued, but not archived yet.
+
+    Parameters
+    ----------
+    states
+        Of the archive, by name; no state says nothing. Source: docs/protocol.md, "States".
+    delivered
+        Those in which it hands a file out.
+    """
 
     def one(row: PlanRow) -> PlanRow:
         state = states.get(row.file.name, "")
-        if row.action is not Action.FETCH or state in _DELIVERED:
+        if row.action is not Action.FETCH or not state or state in delivered:
             return row
         return replace(row, action=Action.PENDING, reason=f"its state is {state!r}")
 

@@ -16,8 +16,9 @@ from crdscache.contexts import catalogue, times
 from crdscache.contexts.serverinfo import ServerInfo
 from crdscache.errors import CacheError, SettingsError, UnreadableConfigError
 from crdscache.workflow import joblog, report, runs, settings, steps
-from crdscache.workflow.settings import Resolved, Settings
+from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
+from crdscache.workflow.variables import Resolved
 
 _STALE_S = 90 * 60  # three runs of a crontab with one every half hour
 

@@ -9,7 +9,7 @@ import yaml
 
 from crdscache.commands import arguments
 from crdscache.errors import SettingsError
-from crdscache.workflow.settings import Setting
+from crdscache.workflow.variables import Setting
 
 # Options of reports on data sets, with the settings that they are.
 _OF_REPORTS = {

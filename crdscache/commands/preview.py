@@ -18,7 +18,7 @@ from crdscache.cache.plan import Plan
 from crdscache.cache.purge import Estimate
 from crdscache.contexts.records import Action, Needs, Outcome, Problem, Receipt, each_once
 from crdscache.errors import UnreachableError, UnreadableConfigError
-from crdscache.server import fetch, mappings, rpc
+from crdscache.server import fetch, mappings, rpc, sources
 from crdscache.workflow import purging, steps
 from crdscache.workflow.runs import Result
 from crdscache.workflow.settings import Settings
@@ -143,7 +143,11 @@ def foresee(config: Settings, stamp: identity.Identity) -> Preview:
     with TemporaryDirectory(prefix="crdscache-") as scratch:
         shelf = mappings.Shelf(config.cache.mappings, Path(scratch), said.catalogue)
         load = rules.Rules(config.cache.mappings, said.catalogue, None, shelf.find).load
-        with fetch.Downloader(config.patience, config.connections) as downloader:
+        n_at_a_time, places = (
+            config.shards * config.connections,
+            sources.Sources(config.transfers.sources, config.cache.observatory),
+        )
+        with fetch.Downloader(config.patience, n_at_a_time, places) as downloader:
             receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
         disk = steps.disk(config, said, load)
         needed = _needs(config, said, rules.loader(shelf.read))
@@ -152,7 +156,7 @@ def foresee(config: Settings, stamp: identity.Identity) -> Preview:
         drawn = plan.draw_up(disk, scope, holdings, needed.problems)
         purge = purging.estimate(config, said, shelf.find) if config.purging else None
     with rpc.RpcClient(config.server_url, config.patience) as server:
-        drawn = steps.hold_back(drawn, partial(server.file_states, config.cache.observatory))
+        drawn = steps.hold_back(config, drawn, partial(server.file_states, config.cache.observatory))
     brought = tuple(receipt for receipt in receipts if receipt.outcome is not Outcome.KEPT)
     return Preview(said, disk, drawn, purge, brought)
 

@@ -11,8 +11,8 @@ from crdscache.cache import check, plan, purgereport
 from crdscache.cache.identity import Identity
 from crdscache.commands import preview, verification
 from crdscache.commands.preview import Preview
-from crdscache.contexts.records import Sighting, SightingRow, VerdictRow, each_once
-from crdscache.workflow import purging, report
+from crdscache.contexts.records import Problem, Sighting, SightingRow, VerdictRow, each_once
+from crdscache.workflow import purging, report, steps
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
 
@@ -25,7 +25,9 @@ def tell(config: Settings, stamp: Identity, options: argparse.Namespace) -> int:
     seen = preview.foresee(config, stamp)
     n_threads = options.cores or len(os.sched_getaffinity(0))
     found = verification.rehearse(config, n_threads) if config.check_sha1sum else []
-    problems = each_once((*seen.problems(), *check.failures(found)))
+    lack = steps.lack_of_space(config, seen.drawn)
+    no_room = () if lack is None else (Problem("references", lack),)
+    problems = each_once((*seen.problems(), *check.failures(found), *no_room))
     purge = _purge(config, seen)
     if options.json:
         told = {**asdict(seen.numbers), "verdicts": check.counts(found)}

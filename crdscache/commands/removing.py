@@ -60,7 +60,7 @@ class Removing:
             return Result(Status.OK)
         # What an operator has looked at is carried out, or nothing.
         plan = self.config.purging.plan or made.plan
-        of_run = {"run_id": run.run_id, "set_up": False, "on_terminal": self.teller.on_terminal}
+        of_run = {"run_id": run.run_id, "set_up": False, "on_terminal": self.teller.on_terminal, "ends": None}
         start = launch.Start("purge", {**self.values, **of_run, "purge_plan": plan}, self.cores, self.environ)
         end = launch.run(start, self.config.cache, lock, runs.log_path(self.config.cache, run), None)
         deed = _deed(self.config.cache.state / purging.DEED, run.run_id)

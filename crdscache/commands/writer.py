@@ -147,6 +147,7 @@ class WriterRun:
         from crdscache.workflow import live  # slow to import, and most runs find nothing to do
 
         run_keys = {"run_id": run.run_id, "set_up": self.sets_up, "on_terminal": self.on_terminal}
+        run_keys |= {"ends": runs.end_of_time(config.transfers)}
         start = launch.Start(self.target, {**values, **run_keys}, self.options.cores, self.environ)
         log = runs.log_path(config.cache, run)
 

@@ -190,6 +190,17 @@ class Patience:
     tries: int
     backoff_s: float  # after the first failed try; it doubles, with jitter
     backoff_max_s: float
+    slowest_bytes_s: int = 1024  # over read_timeout_s: slower than that is a stall
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """Where files are had from, and within which limits."""
+
+    sources: tuple[str, ...]  # first of all the one to ask first; see `server.sources`
+    delivered: frozenset[str]  # states of the archive in which it hands a file out
+    most_bytes_s: float | None  # over all jobs; None: no limit
+    deadline_s: float | None  # for the transfers of one run
 
 
 class AdoptMode(Enum):

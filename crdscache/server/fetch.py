@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,26 +18,31 @@ from urllib3.exceptions import HTTPError
 
 from crdscache.cache import publish as publishing
 from crdscache.cache.layout import Layout
-from crdscache.contexts.records import FileRecord, Outcome, Patience, PlanRow, Receipt
+from crdscache.contexts.records import FileRecord, Outcome, Patience, PlanRow, Receipt, Transfers
 from crdscache.errors import (
     CacheError,
     MismatchError,
+    NotAskedError,
     NotDeliveredError,
     ServerError,
     TransferError,
     UnreachableError,
 )
-from crdscache.server import transport, wire
+from crdscache.server import local, pace, sources, transport, wire
+from crdscache.server.pace import Pace
 from crdscache.server.part import CHUNK_BYTES, Part
+from crdscache.server.sources import Sources
 
 logger = logging.getLogger(__name__)
 
 _NOT_THERE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 _OF_A_RANGE = {HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}
 
-_SLOWEST_BYTES_S = 1024
-# After so many files in a row that could not be had, the server is left alone.
+# After so many files in a row that could not be had, a source is left alone.
 _ENOUGH_FAILURES = 20
+
+_NO_TIME = "as the time of this run is over"
+_THE_SERVER, _UNLIMITED = Sources(), Pace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +50,15 @@ class Order:
     """One file to be brought."""
 
     record: FileRecord
-    url: str
+    url: str  # on the CRDS server
     target: Path
+    instrument: str = ""
 
 
 def order(row: PlanRow, cache: Layout) -> Order:
     """Turn a row of the plan into an order; the catalogue knows its file."""
     record = FileRecord(row.file.name, row.file.size_bytes or 0, row.file.file_sha1)
-    return Order(record, row.source + record.name, cache.absolute(row.file.path))
+    return Order(record, row.source + record.name, cache.absolute(row.file.path), row.file.instrument)
 
 
 class Downloader:
@@ -61,12 +68,22 @@ class Downloader:
     ----------
     connections
         How many files may be under way at a time.
+    sources
+        Where files may be had from.
+    pace
+        How fast, and until when.
     """
 
-    def __init__(self, patience: Patience, connections: int) -> None:
-        self._patience, self._n_threads = patience, connections
+    def __init__(
+        self,
+        patience: Patience,
+        connections: int,
+        sources: Sources = _THE_SERVER,
+        pace: Pace = _UNLIMITED,
+    ) -> None:
+        self._patience, self._n_threads, self._sources, self._pace = patience, connections, sources, pace
         self._transport = transport.Transport(patience, connections)
-        self._n_failures_in_a_row = 0
+        self._n_failures_in_a_row: Counter[str] = Counter()  # by source
 
     def __enter__(self) -> Self:
         return self
@@ -135,87 +152,165 @@ class Downloader:
         DiskError
             The disk refuses.
         """
-        name, url = one.record.name, wire.shown(one.url)
-        if self._n_failures_in_a_row >= _ENOUGH_FAILURES:
-            reason = f"{url}: not asked for, as {_ENOUGH_FAILURES} files in a row could not be had"
-            return Receipt(name, Outcome.FAILED, reason=reason)
         started = time.monotonic()
+        refusals: dict[str, CacheError] = {}
         try:
-            file_sha1 = self._bring(one, publish=publish)
-        except (NotDeliveredError, ServerError, TransferError, OSError) as error:
+            address, file_sha1 = self._bring(one, refusals, publish=publish)
+        except (NotAskedError, NotDeliveredError, ServerError, TransferError, OSError) as error:
             if isinstance(error, OSError) and (
                 refused := publishing.refused(error, one.target, one.record.size_bytes)
             ):
                 raise refused from error
-            return self._failed(error, name, url, time.monotonic() - started)
-        self._n_failures_in_a_row = 0
+            return self._failed(error, one, refusals, time.monotonic() - started)
+        finally:
+            self._count_failures(refusals)
+        self._n_failures_in_a_row[sources.origin(address)] = 0
         seconds = time.monotonic() - started
-        logger.debug("fetched name=%s bytes=%d seconds=%.2f", name, one.record.size_bytes, seconds)
+        name, size_bytes = one.record.name, one.record.size_bytes
+        logger.debug("fetched name=%s bytes=%d seconds=%.2f", name, size_bytes, seconds)
         if one.record.file_sha1 is None:
             logger.warning("size checked only, no catalogue SHA-1 name=%s", name)
-        source = "/".join(url.split("/", 3)[:3])
-        return Receipt(name, Outcome.FETCHED, one.record.size_bytes, file_sha1, source, seconds)
+        source = sources.origin(wire.shown(address))
+        return Receipt(name, Outcome.FETCHED, size_bytes, file_sha1, source, seconds)
 
-    def _failed(self, error: Exception, name: str, url: str, seconds: float) -> Receipt:
-        is_one_more = isinstance(error, UnreachableError)
-        self._n_failures_in_a_row = self._n_failures_in_a_row + 1 if is_one_more else 0
+    def _count_failures(self, refusals: Mapping[str, CacheError]) -> None:
+        for address, error in refusals.items():
+            origin = sources.origin(address)
+            if isinstance(error, UnreachableError):
+                self._n_failures_in_a_row[origin] += 1
+            elif not isinstance(error, NotAskedError):
+                self._n_failures_in_a_row[origin] = 0
+
+    def _failed(
+        self, error: Exception, one: Order, refusals: Mapping[str, CacheError], seconds: float
+    ) -> Receipt:
+        name = one.record.name
+        told = [f"{wire.shown(address)}: {reason}" for address, reason in refusals.items()]
+        reason = "; ".join(told) or f"{wire.shown(one.url)}: {error}"
         if isinstance(error, NotDeliveredError):
-            logger.info("pending name=%s reason=%s", name, error)
-            return Receipt(name, Outcome.PENDING, seconds=seconds, reason=f"{url}: {error}")
+            logger.info("pending name=%s reason=%s", name, reason)
+            return Receipt(name, Outcome.PENDING, seconds=seconds, reason=reason)
         tries = f" (tries: {self._patience.tries})" if isinstance(error, TransferError) else ""
-        logger.error("failed name=%s reason=%s%s", name, error, tries)
-        return Receipt(name, Outcome.FAILED, seconds=seconds, reason=f"{url}: {error}{tries}")
+        if not isinstance(error, NotAskedError):  # thousands of lines would say what one does
+            logger.error("failed name=%s reason=%s%s", name, reason, tries)
+        return Receipt(name, Outcome.FAILED, seconds=seconds, reason=f"{reason}{tries}")
 
-    def _bring(self, one: Order, *, publish: bool) -> str:
+    def _bring(self, one: Order, refusals: dict[str, CacheError], *, publish: bool) -> tuple[str, str]:
+        """Bring a file; tell from which address it came, and its sum."""
         path = one.target.with_name(publishing.part_name(one.target.name, one.record.file_sha1))
         with Part(path, one.record) as part:
-            wire.persist(self._patience, one.record.name, lambda: self._complete(one, part))
+            address = wire.persist(
+                self._patience, one.record.name, lambda: self._complete(one, part, refusals), self._pace.ends
+            )
             part.finish(one.target if publish else None)
-            return part.file_sha1
+            return address, part.file_sha1
 
-    def _complete(self, one: Order, part: Part) -> None:
-        """Try once to get what is missing of a file, all of it if need be, and verify the whole."""
-        if not part.is_whole:
-            with closing(self._ask(one, part)) as reply:
-                self._receive(reply, part, one.record.size_bytes)
-        part.verify()
+    def _complete(self, one: Order, part: Part, refusals: dict[str, CacheError]) -> str:
+        """Try each source once to get what is missing of a file, all of it if need be, and verify the whole.
 
-    def _ask(self, one: Order, part: Part) -> urllib3.BaseHTTPResponse:
-        reply = self._transport.get(one.url, part.n_bytes)
-        if part.n_bytes and reply.status in _OF_A_RANGE and not _continues(reply, part, one.record):
+        Parameters
+        ----------
+        refusals
+            Why it did not come from an address; a source that refused for good is not asked again. How the
+            last one refuses is raised, as that should have all.
+        """
+        for address in self._sources.addresses(one.record.name, one.url, one.instrument):
+            if not isinstance(refusals.get(address), TransferError | None):
+                continue
+            try:
+                if not part.is_whole:
+                    self._require_leave(address, is_first=address not in refusals)
+                    self._receive(address, part, one.record)
+                part.verify()
+            except (NotAskedError, NotDeliveredError, ServerError, TransferError) as error:
+                refusals[address] = error
+            else:
+                refusals.pop(address, None)
+                return address
+        raise refusals[address]
+
+    def _require_leave(self, address: str, *, is_first: bool) -> None:
+        if self._pace.is_over:
+            raise NotAskedError(f"not asked for, {_NO_TIME}")
+        if is_first and self._n_failures_in_a_row[sources.origin(address)] >= _ENOUGH_FAILURES:
+            raise NotAskedError(f"not asked for, as {_ENOUGH_FAILURES} files in a row could not be had")
+
+    def _receive(self, address: str, part: Part, record: FileRecord) -> None:
+        if sources.is_local(address):
+            chunk_bytes = self._pace.at_a_time(CHUNK_BYTES)
+            self._take(local.read(Path(address), record, part.n_bytes, chunk_bytes), part, record)
+        else:
+            with closing(self._ask(address, part, record)) as reply:
+                try:
+                    self._take(self._body(reply, record.size_bytes + 1 - part.n_bytes), part, record)
+                except HTTPError as error:
+                    raise UnreachableError(f"{_cut(part, record)}: {wire.cause_of(error)}") from error
+        if part.n_bytes < record.size_bytes:
+            raise UnreachableError(_cut(part, record))
+
+    def _take(self, chunks: Iterable[bytes], part: Part, record: FileRecord) -> None:
+        for data in chunks:
+            part.append(data)
+            self._pace.hold_back(len(data))
+            if self._pace.is_over and part.n_bytes < record.size_bytes:
+                raise NotAskedError(f"{_cut(part, record)}, {_NO_TIME}")
+
+    def _ask(self, url: str, part: Part, record: FileRecord) -> urllib3.BaseHTTPResponse:
+        source, _, version = (part.version or "").partition(" ")
+        is_same_source = source == sources.origin(url)
+        reply = self._transport.get(url, part.n_bytes, version if is_same_source else None)
+        if part.n_bytes and reply.status in _OF_A_RANGE and not _continues(reply, part, record):
             transport.discard(reply)
             part.start_over()
-            reply = self._transport.get(one.url)
+            reply = self._transport.get(url)
         try:
-            _check(reply, one.record, part.n_bytes)
+            _check(reply, record, part.n_bytes)
         except CacheError:
             transport.discard(reply)
             raise
         if part.n_bytes and reply.status == HTTPStatus.OK:
             part.start_over()
+        tag = reply.headers.get("ETag", "")
+        if tag.startswith('"'):  # a weak one does not tell of bytes
+            part.mark(f"{sources.origin(url)} {wire.printable(tag, 200)}")
         return reply
-
-    def _receive(self, reply: urllib3.BaseHTTPResponse, part: Part, size_bytes: int) -> None:
-        cut = "cut after %d of %d bytes"
-        try:
-            for data in self._body(reply, size_bytes + 1 - part.n_bytes):
-                part.append(data)
-        except HTTPError as error:
-            raise UnreachableError(f"{cut % (part.n_bytes, size_bytes)}: {wire.cause_of(error)}") from error
-        if part.n_bytes < size_bytes:
-            raise UnreachableError(cut % (part.n_bytes, size_bytes))
 
     def _body(self, reply: urllib3.BaseHTTPResponse, limit_bytes: int) -> Iterator[bytes]:
         """Yield what comes, as it comes; a server that drips is given up though it is never silent."""
-        window_s = self._patience.read_timeout_s
-        window_ends, needed = time.monotonic() + window_s, limit_bytes - int(_SLOWEST_BYTES_S * window_s)
-        while limit_bytes and (data := reply.read1(min(CHUNK_BYTES, limit_bytes))):
-            limit_bytes -= len(data)
+        window_s, chunk_bytes = self._patience.read_timeout_s, self._pace.at_a_time(CHUNK_BYTES)
+        slowest_bytes_s = self._patience.slowest_bytes_s
+        waited_s, n_bytes = 0.0, 0
+        while limit_bytes:
+            asked = time.monotonic()
+            data = reply.read1(min(chunk_bytes, limit_bytes))
+            waited_s += time.monotonic() - asked  # for the server: what we pause by ourselves does not count
+            if not data:
+                return
+            limit_bytes, n_bytes = limit_bytes - len(data), n_bytes + len(data)
             yield data
-            if (now := time.monotonic()) > window_ends:
-                if limit_bytes > needed:
-                    raise UnreachableError(f"slower than {_SLOWEST_BYTES_S} bytes/s for {window_s:g} s")
-                window_ends, needed = now + window_s, limit_bytes - int(_SLOWEST_BYTES_S * window_s)
+            if waited_s > window_s:
+                if n_bytes < slowest_bytes_s * window_s:
+                    raise UnreachableError(f"slower than {slowest_bytes_s} bytes/s for {window_s:g} s")
+                waited_s, n_bytes = 0.0, 0
+
+
+@contextmanager
+def of_run(
+    cache: Layout, patience: Patience, transfers: Transfers, connections: int, ends: float | None
+) -> Iterator[Downloader]:
+    """Make what brings files in one job of a run.
+
+    Parameters
+    ----------
+    ends
+        When the time of the run is over, by the monotonic clock; None: never.
+    """
+    places = Sources(transfers.sources, cache.observatory)
+    with (
+        Pace(ends, transfers.most_bytes_s, cache.state / pace.FILE) as paced,
+        Downloader(patience, connections, places, paced) as ready,
+    ):
+        yield ready
 
 
 def _in_threads(n_threads: int, work: Callable[[Event], None]) -> None:
@@ -229,6 +324,10 @@ def _in_threads(n_threads: int, work: Callable[[Event], None]) -> None:
             stop.set()
     for worker in workers:
         worker.result()
+
+
+def _cut(part: Part, record: FileRecord) -> str:
+    return f"cut after {part.n_bytes} of {record.size_bytes} bytes"
 
 
 def _continues(reply: urllib3.BaseHTTPResponse, part: Part, record: FileRecord) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,7 @@ from crdscache.errors import MismatchError
 
 CHUNK_BYTES = 2**18  # larger ones are no quicker
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_VERSION = "user.crdscache.version"  # an attribute of the temporary: the next run continues with it
 _OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -22,12 +24,13 @@ class Part:
     another try would only meet again.
     """
 
-    __slots__ = ("_descriptor", "_path", "_record", "_sum", "n_bytes")
+    __slots__ = ("_descriptor", "_path", "_record", "_sum", "n_bytes", "version")
 
     def __init__(self, path: Path, record: FileRecord) -> None:
         self._path, self._record = path, record
         self._descriptor: int | None = None
         self.n_bytes = 0
+        self.version: str | None = None  # of what is here, as its source calls it
         self._sum = hashlib.sha1(usedforsecurity=False)
 
     def __enter__(self) -> Self:
@@ -62,6 +65,13 @@ class Part:
         """The sum of what is here."""
         return self._sum.hexdigest()
 
+    def mark(self, version: str | None) -> None:
+        """Note which version of the file comes now, for whoever continues with it."""
+        self.version = version
+        if self._record.size_bytes > CHUNK_BYTES:
+            with suppress(OSError):  # not every file system takes notes, and the sum decides in the end
+                os.setxattr(self._open(), _VERSION, (version or "").encode())
+
     def append(self, data: bytes) -> None:
         """Write what came next."""
         descriptor = self._open()
@@ -76,7 +86,7 @@ class Part:
         self._close()
         # Not truncated but unlinked: should this be a link of somebody's file, that one stays as it is.
         self._path.unlink(missing_ok=True)
-        self.n_bytes = 0
+        self.n_bytes, self.version = 0, None
         self._sum = hashlib.sha1(usedforsecurity=False)
 
     def verify(self) -> None:
@@ -99,7 +109,11 @@ class Part:
 
     def finish(self, target: Path | None) -> None:
         """Make the verified bytes durable, and then give them their name, if there is one."""
-        os.fsync(self._open())
+        descriptor = self._open()
+        if self.version is not None:
+            with suppress(OSError):
+                os.removexattr(descriptor, _VERSION)
+        os.fsync(descriptor)
         self._close()
         if target is not None:
             self._path.replace(target)  # a link that stands there is replaced, not followed
@@ -121,6 +135,8 @@ class Part:
         if not is_ours or status.st_size > record.size_bytes:
             self.start_over()
             return
+        with suppress(OSError, UnicodeDecodeError):
+            self.version = os.getxattr(descriptor, _VERSION).decode() or None
         while data := os.read(descriptor, CHUNK_BYTES):
             self._sum.update(data)
             self.n_bytes += len(data)

@@ -50,11 +50,17 @@ class Transport:
         for door in self._doors.values():
             door.clear() if isinstance(door, urllib3.ProxyManager) else door.close()
 
-    def get(self, url: str, start: int = 0) -> urllib3.BaseHTTPResponse:
+    def get(self, url: str, start: int = 0, version: str | None = None) -> urllib3.BaseHTTPResponse:
         """Ask for a file, from byte `start` on; the reply may have any status, but is no redirect.
 
         The body has not been read, and is not decoded when it is. The caller closes the reply; the connection
         is kept if the body was read to its end.
+
+        Parameters
+        ----------
+        version
+            The strong entity tag of what came before `start`, if there was one: of another version the server
+            gives all.
 
         Raises
         ------
@@ -63,7 +69,9 @@ class Transport:
         ServerError
             An address that we do not follow.
         """
-        headers = _HEADERS | {"Range": f"bytes={start}-"} if start else _HEADERS
+        headers = _HEADERS
+        if start:
+            headers = headers | {"Range": f"bytes={start}-"} | ({"If-Range": version} if version else {})
         for _ in range(_MAX_REDIRECTS + 1):
             reply = self._ask(url, headers)
             location = reply.get_redirect_location()

@@ -4,6 +4,7 @@ import http.client
 import logging
 import re
 import ssl
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar
@@ -23,10 +24,17 @@ _LONGEST_WAIT_S = 300.0  # a server may ask for a pause, not for a day off
 _MAY_PASS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}  # of those that blame the client
 
 
-def persist(patience: Patience, what: str, work: Callable[[], T]) -> T:
+def persist(patience: Patience, what: str, work: Callable[[], T], ends: float | None = None) -> T:
     """Do `work`, and again if it fails for now, with back-off and jitter or when the server says.
 
-    Only a TransferError is tried again; the one of the last try is raised. `what` is for the log.
+    Only a TransferError is tried again; the one of the last try is raised.
+
+    Parameters
+    ----------
+    what
+        For the log.
+    ends
+        When there is no more time, by the monotonic clock; None: there always is.
     """
     failed: list[TransferError] = []
     try:
@@ -41,10 +49,11 @@ def persist(patience: Patience, what: str, work: Callable[[], T]) -> T:
         return work()
 
     def may_be_cured(error: Exception) -> bool | float:
-        if not isinstance(error, TransferError):
+        wait_s = error.wait_s if isinstance(error, BusyError) else 0.0
+        if not isinstance(error, TransferError) or (ends is not None and time.monotonic() + wait_s >= ends):
             return False
         logger.info("failed for now what=%s reason=%s", what, error)
-        return error.wait_s if isinstance(error, BusyError) else True
+        return wait_s or True
 
     stamina.instrumentation.set_on_retry_hooks([])  # else it logs each retry too, without saying why
     caller = stamina.RetryingCaller(

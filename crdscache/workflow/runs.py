@@ -1,6 +1,7 @@
 """What runs leave behind: a line each in runs.tsv, the last one whole in status.json, and logs."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from crdscache.cache import publish, tables
 from crdscache.cache.commit import Summary
 from crdscache.cache.layout import Layout
 from crdscache.contexts import times
-from crdscache.contexts.records import Outcome, Problem
+from crdscache.contexts.records import Outcome, Problem, Transfers
 from crdscache.workflow.status import Status
 
 # Kinds of runs: the last one of each is kept whole, in the file of this name.
@@ -161,6 +162,11 @@ def _cells(written: Record) -> list[str]:
         *counts,
         result.message,
     ]
+
+
+def end_of_time(transfers: Transfers) -> float | None:
+    """Tell when the transfers of a run that begins now shall end, by the monotonic clock; None: whenever."""
+    return None if transfers.deadline_s is None else time.monotonic() + transfers.deadline_s
 
 
 def log_path(cache: Layout, run: Run) -> Path:

@@ -18,43 +18,26 @@ from crdscache.cache import identity, layout
 from crdscache.cache.identity import Holdings
 from crdscache.cache.layout import Layout, Mode
 from crdscache.contexts import names, selection
-from crdscache.contexts.records import Adoption, AdoptMode, Keeping, Parts, Patience, Policy, Purging
+from crdscache.contexts.records import (
+    Adoption,
+    AdoptMode,
+    Keeping,
+    Parts,
+    Patience,
+    Policy,
+    Purging,
+    Transfers,
+)
 from crdscache.contexts.selection import Wanted
 from crdscache.errors import SettingsError
+from crdscache.workflow import variables
+from crdscache.workflow.variables import Resolved, Setting
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SITE_FILE = "site.yaml"
 
-# Variables that set one key each; the rest are the path variables below.
-_VARIABLES = {
-    "CRDS_OBSERVATORY": "observatory",
-    "CRDS_SERVER_URL": "server_url",
-    "CRDS_CONTEXT": "contexts",
-    "CRDS_READONLY_CACHE": "readonly_cache",
-    "CRDS_CLIENT_RETRY_COUNT": "tries",
-    "CRDS_CLIENT_RETRY_DELAY_SECONDS": "backoff_s",
-    "CRDS_CLIENT_TIMEOUT_SECONDS": "read_timeout_s",
-    "CRDS_LOCKS": "lock_dir",
-    "CRDS_ALLOW_BAD_RULES": "allow_bad_rules",
-    "CRDS_ALLOW_BAD_REFERENCES": "allow_bad_references",
-    "CRDS_IGNORE_MAPPING_CHECKSUM": "ignore_mapping_checksum",
-}
-_BRANCHES = {"MAP": "mappings", "REF": "references", "CFG": "config"}
-_TRUTHS = {"readonly_cache", "allow_bad_rules", "allow_bad_references", "ignore_mapping_checksum"}
 _SELECTIONS = ("contexts", "last_n_contexts", "context_range", "up_to_context", "after_context")
-_GB = 10**9
-_BOOLEANS = {"0": False, "f": False, "false": False, "1": True, "t": True, "true": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One value, and which layer it comes from."""
-
-    value: object
-    origin: str
-
-
-Resolved = dict[str, Setting]
+_GB, _MB, _HOUR_S = 10**9, 10**6, 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +70,7 @@ class Settings:
     shards: int
     connections: int
     patience: Patience
+    transfers: Transfers
     allow_bad_rules: bool
     allow_bad_references: bool
     ignore_mapping_checksum: bool
@@ -117,7 +101,7 @@ def resolve(
     """
     settings = _read_yaml(CHECKOUT / "config.yaml", "default")
     named = site or (Path(environ["CRDSCACHE_SITE"]) if environ.get("CRDSCACHE_SITE") else None)
-    from_variables = _from_variables(environ)
+    from_variables = variables.read(environ)
     if named is not None:
         settings |= _read_yaml(named, str(named) if site else f"CRDSCACHE_SITE={named}")
     settings |= _told(settings | from_variables | dict(overrides), environ)
@@ -148,7 +132,7 @@ def _told(settings: Resolved, environ: Mapping[str, str]) -> Resolved:
             told["observatory"] = Setting(observatory, origin)
     if not isinstance(observatory, str):
         return told
-    told |= _branches(environ, observatory)
+    told |= variables.branches(environ, observatory)
     if url is None:
         told["server_url"] = _server_url(root, observatory)
     return told
@@ -179,63 +163,6 @@ def _server_url(root: object, observatory: str) -> Setting:
     if stamp is not None:
         return Setting(stamp.server_url, "the cache")
     return Setting(f"https://{observatory}-crds.stsci.edu", "the mission's server")
-
-
-def _from_variables(environ: Mapping[str, str]) -> Resolved:
-    settings: Resolved = {}
-    for variable, key in _VARIABLES.items():
-        if variable in environ:
-            settings[key] = Setting(_convert(variable, key, environ[variable]), variable)
-    for variable in ("CRDS_PATH", "CRDS_PATH_SINGLE"):
-        if variable in environ:
-            settings["cache_root"] = Setting(_directory(variable, environ[variable]), variable)
-    return settings
-
-
-def _branches(environ: Mapping[str, str], observatory: str) -> Resolved:
-    settings: Resolved = {}
-    for short, branch in _BRANCHES.items():
-        places = (
-            (f"CRDS_{short}PATH_SINGLE", ""),
-            (f"CRDS_{short}PATH", f"/{observatory}"),
-            ("CRDS_PATH_SINGLE", f"/{branch}"),
-        )
-        for variable, below in places:
-            if variable in environ:
-                place = _directory(variable, environ[variable]) + below
-                settings[f"{branch}_dir"] = Setting(place, variable)
-                break
-    return settings
-
-
-def _directory(variable: str, text: str) -> str:
-    place = text.rstrip("/")
-    # Blanks and control characters break the old tools' scripts, which share the cache.
-    if not place.startswith("/") or not place.isascii() or not place.isprintable() or " " in place:
-        message = (
-            f"{variable}: expected an absolute path, not /, of printable ASCII without blanks; found {text!r}"
-        )
-        raise SettingsError(message)
-    return place
-
-
-def _convert(variable: str, key: str, text: str) -> object:
-    if key == "lock_dir":
-        return _directory(variable, text)
-    if key in _TRUTHS:
-        if text.lower() not in _BOOLEANS:
-            message = f"{variable}: expected one of {', '.join(_BOOLEANS)}; found {text!r}"
-            raise SettingsError(message)
-        return _BOOLEANS[text.lower()]
-    if key in {"tries", "backoff_s", "read_timeout_s"}:
-        try:
-            return int(text) if key == "tries" else float(text)
-        except ValueError as error:
-            message = f"{variable}: expected a number; found {text!r}"
-            raise SettingsError(message) from error
-    if key == "contexts":
-        return [text]
-    return text.lower() if key == "observatory" else text
 
 
 def _read_yaml(path: Path, origin: str) -> Resolved:
@@ -308,6 +235,7 @@ def typed(values: Mapping[str, Any]) -> Settings:
         shards=values["shards"],
         connections=values["connections"],
         patience=_patience(values),
+        transfers=_transfers(values),
         allow_bad_rules=values["allow_bad_rules"],
         allow_bad_references=values["allow_bad_references"],
         ignore_mapping_checksum=values["ignore_mapping_checksum"],
@@ -369,6 +297,16 @@ def _patience(values: Mapping[str, Any]) -> Patience:
         tries=values["tries"],
         backoff_s=values["backoff_s"],
         backoff_max_s=values["backoff_max_s"],
+        slowest_bytes_s=values["min_rate_bytes_s"],
+    )
+
+
+def _transfers(values: Mapping[str, Any]) -> Transfers:
+    return Transfers(
+        tuple(values["sources"]),
+        frozenset(state.lower() for state in values["delivered_states"]),
+        values["max_rate_mb_s"] * _MB or None,
+        values["deadline_h"] * _HOUR_S or None,
     )
 
 

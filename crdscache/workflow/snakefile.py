@@ -17,7 +17,7 @@ from crdscache.cache import identity, lease, locks
 from crdscache.cache.layout import Layout
 from crdscache.errors import CacheError, ContextError, NotACacheError, SettingsError
 from crdscache.workflow import affecting, listed, runs, settings, status, verifying
-from crdscache.workflow.settings import Setting
+from crdscache.workflow.variables import Setting
 
 # Targets that ask for something by themselves, as an option of `cron_sync` does.
 _ASKED_BY_TARGET = {"check": "check_files", "repair": "repair_files"}
@@ -63,7 +63,8 @@ def run_settings(workflow: Workflow, words: Sequence[str]) -> dict[str, Any]:
     values |= {key: True for word, key in _ASKED_BY_TARGET.items() if word in words}
     if not _PURGES.isdisjoint(words) and not settings.typed(values).purging:
         values |= {"purge_mappings": True, "purge_references": True}
-    return values | {"run_id": runs.new_id(), "set_up": set_up, "on_terminal": False}
+    of_run = {"run_id": runs.new_id(), "set_up": set_up, "on_terminal": False}
+    return values | of_run | {"ends": runs.end_of_time(settings.typed(values).transfers)}
 
 
 def reader_settings(workflow: Workflow) -> dict[str, Any]:

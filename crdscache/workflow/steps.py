@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from crdscache.cache import answer, commit, hashes, identity, layout, plan, rules, supply, trees
+from crdscache.cache import answer, commit, hashes, identity, layout, plan, rules, space, supply, trees
 from crdscache.cache.adopt import Adopter
 from crdscache.cache.answer import Answer
 from crdscache.cache.hashes import Hashed
@@ -155,7 +155,15 @@ def promise(config: Settings, said: Answer, stamp: identity.Identity) -> commit.
     return commit.Promise(stamp, holdings, config.tolerate_missing)
 
 
-def hold_back(drawn: Plan, states: Callable[[Sequence[str]], Mapping[str, str]]) -> Plan:
+def hold_back(config: Settings, drawn: Plan, states: Callable[[Sequence[str]], Mapping[str, str]]) -> Plan:
     """Ask for the states of files that are to be fetched, and leave for later what is not archived yet."""
     names = [row.file.name for row in drawn.rows if row.action is Action.FETCH]
-    return replace(drawn, rows=tuple(plan.hold_back(drawn.rows, states(names)))) if names else drawn
+    if not names:
+        return drawn
+    rows = plan.hold_back(drawn.rows, states(names), config.transfers.delivered)
+    return replace(drawn, rows=tuple(rows))
+
+
+def lack_of_space(config: Settings, drawn: Plan) -> str | None:
+    """Tell how much room is lacking for what is to be brought; None where there is enough."""
+    return space.lack(config.cache, drawn.rows, config.adoption.mode)

@@ -152,7 +152,7 @@ def test_file_that_is_not_archived_yet_is_pending(disk: Disk, names: list[str]) 
     (disk.cache.references / names[0]).unlink()
     scope = replace(CHECK, fetch=True)
     drawn = plan.draw_up(disk, scope, ALL)
-    rows = tuple(plan.hold_back(drawn.rows, {names[0]: "submitted"}))
+    rows = tuple(plan.hold_back(drawn.rows, {names[0]: "submitted"}, ()))
 
     found = check.of_plan(replace(drawn, rows=rows), disk)
 

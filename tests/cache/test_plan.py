@@ -27,6 +27,7 @@ from tests.caches import FORMER, LATEST, listing
 from tests.invariants import references_of
 
 BASE = "http://localhost/references/"
+DELIVERED = {"archived", "operational", "delivered", "latest"}
 FETCH = Scope((LATEST,), LATEST, fetch=True, check=False, source=BASE)
 CHECK = replace(FETCH, fetch=False, check=True)
 RULES_ONLY = replace(FETCH, fetch=False)
@@ -157,7 +158,7 @@ def test_problem_of_one_context_leaves_the_plan_of_the_others_as_it_is(disk: Dis
 def test_files_that_the_archive_hands_out_are_fetched(state: str) -> None:
     rows = [PlanRow(file("a"), Action.FETCH)]
 
-    assert plan.hold_back(rows, {"a": state}) == rows
+    assert plan.hold_back(rows, {"a": state}, DELIVERED) == rows
 
 
 @pytest.mark.parametrize("state", ["submitted", "archiving", "uploaded", "cancelled", "OPERATIONAL"])
@@ -168,7 +169,7 @@ def test_files_in_any_other_state_are_pending(state: str) -> None:
         PlanRow(file("c"), Action.FETCH),
     ]
 
-    held = plan.hold_back(rows, {"a": state, "b": state})
+    held = plan.hold_back(rows, {"a": state, "b": state}, DELIVERED)
 
     assert held == [replace(rows[0], action=Action.PENDING, reason=f"its state is {state!r}"), *rows[1:]]
 

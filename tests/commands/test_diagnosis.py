@@ -9,7 +9,7 @@ import pytest
 
 from crdscache.commands import diagnosis
 from crdscache.workflow import settings
-from crdscache.workflow.settings import Setting
+from crdscache.workflow.variables import Setting
 from tests.caches import FORMER, LATEST, Cache, listing
 
 

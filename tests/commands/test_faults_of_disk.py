@@ -1,13 +1,16 @@
 """Rows D of the fault matrix: disks that are full, read-only, elsewhere or not there."""
 
 import re
-import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from demo import faults
+from demo.faultplan import Exchange, Fault
 from demo.server import Server
+from demo.wire import Step
 from tests.caches import FORMER, LATEST, Cache, listing, proper
 from tests.invariants import check_invariants
 from tests.mounts import read_only, small_disk
@@ -22,14 +25,36 @@ def fill(directory: Path) -> Path:
     return filler
 
 
-def test_D01_a_disk_that_fills_up_in_a_download_stops_the_run_and_keeps_what_is_whole(
+def test_S10_D01_what_does_not_fit_is_refused_before_the_first_byte(
     rules_cache: Cache, server: Server
 ) -> None:
     with small_disk(rules_cache.root, "3m"):
+        server.requests.clear()
+        dry = rules_cache.run("cron_sync", "--fetch-references", "--dry-run")
+        full = rules_cache.run("cron_sync", "--fetch-references")
+        check_invariants(rules_cache.root, "hst", server)
+
+        assert (full.status, dry.status, full.out, rules_cache.default()) == (3, 1, "", FORMER)
+        told = rf"{rules_cache.references}: not enough room, \d+ bytes needed, \d+ bytes free"
+        assert re.search(told, full.err), full.err
+        assert re.search(told, dry.err), dry.err
+        assert not any(request.startswith("GET") for request in server.requests)
+
+
+def test_D01_a_disk_that_another_fills_in_a_download_stops_the_run_and_keeps_what_is_whole(
+    rules_cache: Cache, server: Server
+) -> None:
+    def fill_up(exchange: Exchange) -> Iterator[Step]:
+        fill(rules_cache.root)
+        yield from exchange.reply.steps()
+
+    with small_disk(rules_cache.root, "64m"):
+        server.faults.add("*.fits", faults.delay(seconds=0), times=3)
+        server.faults.add("*.fits", Fault("fill", fill_up), times=1)
         full = rules_cache.run("cron_sync", "--fetch-references")
         default = rules_cache.default()
-        check_invariants(rules_cache.root, "hst", server)
-        subprocess.run(["mount", "-o", "remount,size=64m", rules_cache.root], check=True)
+        check_invariants(rules_cache.root, "hst", server, apart_from=("filler",))
+        (rules_cache.root / "filler").unlink()
         after = rules_cache.run("cron_sync", "--fetch-references")
 
         assert (full.status, full.out, default) == (3, "", FORMER)

@@ -7,7 +7,7 @@ import pytest
 
 from crdscache.commands import arguments, cron_sync, overrides, remote_cache_init, safe_bestrefs
 from crdscache.errors import SettingsError
-from crdscache.workflow.settings import Setting
+from crdscache.workflow.variables import Setting
 
 
 def parsed(line: str) -> argparse.Namespace:

@@ -25,6 +25,7 @@ from crdscache.contexts.records import (
 from crdscache.errors import DiskError
 from crdscache.server import fetch
 from crdscache.server.fetch import Downloader, Order
+from crdscache.server.part import CHUNK_BYTES
 from demo import faults
 from demo.faultplan import Exchange, Fault
 from demo.server import Server
@@ -100,7 +101,7 @@ def test_a_row_of_the_plan_becomes_an_order(tmp_path: Path) -> None:
     made = fetch.order(PlanRow(file, Action.FETCH, source="http://localhost/x/"), cache)
 
     target = tmp_path / "references/hst/acs" / NAME
-    assert made == Order(FileRecord(NAME, 5, "0" * 40), f"http://localhost/x/{NAME}", target)
+    assert made == Order(FileRecord(NAME, 5, "0" * 40), f"http://localhost/x/{NAME}", target, "acs")
 
 
 def test_an_unpublished_file_stays_aside_verified_and_is_not_asked_for_again(
@@ -204,6 +205,33 @@ def test_N05_a_cut_file_is_resumed_by_the_next_run(
     assert left == {part_of(record): server.content(NAME)[:1000]}
     assert again == fetched(server, record, again)
     assert ranges == ["bytes=1000-"]
+    assert content(tmp_path) == {NAME: server.content(NAME)}
+
+
+def test_N24_the_next_run_asks_for_the_rest_of_the_same_version_only(
+    server: Server, bring: Bring, patience: Patience, tmp_path: Path
+) -> None:
+    record = server.add_reference(NAME, 2 * CHUNK_BYTES)
+    asked: list[tuple[str, str]] = []
+
+    def play(exchange: Exchange) -> Iterator[Step]:
+        asked.append((exchange.request.header("range"), exchange.request.header("if-range")))
+        yield from exchange.reply.steps()
+
+    server.faults.add(NAME, faults.truncate(at_bytes=CHUNK_BYTES), times=1)
+    server.faults.add(NAME, Fault("spy", play))
+    with Downloader(replace(patience, tries=1), 1) as cut:
+        cut.bring(order(server, record, tmp_path))
+    notes = os.listxattr(tmp_path / part_of(record))
+
+    receipt = bring(record)
+
+    assert receipt == fetched(server, record, receipt)
+    ((span, version),) = asked
+    assert span == f"bytes={CHUNK_BYTES}-"
+    # Where the file system takes notes; elsewhere the sum decides alone.
+    assert bool(version) == bool(notes)
+    assert not version or version.startswith('"')
     assert content(tmp_path) == {NAME: server.content(NAME)}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from crdscache.errors import SettingsError
 from crdscache.workflow import reporting, settings
-from crdscache.workflow.settings import Setting
+from crdscache.workflow.variables import Setting
 
 
 def values(tmp_path: Path, **changes: object) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def test_by_hand_the_settings_come_from_all_layers_and_each_run_has_an_id(by_han
             "tries": 7,
             "fetch_references": True,
             "set_up": False,
+            "ends": None,
             "on_terminal": False,
         }
     )

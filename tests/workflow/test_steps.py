@@ -13,7 +13,8 @@ from crdscache.contexts import serverinfo
 from crdscache.contexts.records import Action, Kind, ManifestRow, PlanRow
 from crdscache.contexts.selection import Wanted
 from crdscache.workflow import settings, steps
-from crdscache.workflow.settings import Setting, Settings
+from crdscache.workflow.settings import Settings
+from crdscache.workflow.variables import Setting
 from tests.caches import FORMER, LATEST
 from tests.written import raw_answer
 
@@ -85,7 +86,8 @@ def test_the_disk_reads_rules_from_the_cache_and_remembers_what_they_name(
     assert disk.lacks(FORMER, identity.NONE, frozenset()) == []
 
 
-def test_only_files_that_are_to_be_fetched_are_asked_for() -> None:
+def test_only_files_that_are_to_be_fetched_are_asked_for(tmp_path: Path) -> None:
+    config = config_with(tmp_path)
     asked: list[Sequence[str]] = []
 
     def states(names: Sequence[str]) -> Mapping[str, str]:
@@ -99,11 +101,11 @@ def test_only_files_that_are_to_be_fetched_are_asked_for() -> None:
     drawn = Plan((), (row("a", Action.KEEP), row("b", Action.FETCH), row("c", Action.WRONG)), ())
     nothing = Plan((), (row("a", Action.KEEP),), ())
 
-    held = steps.hold_back(drawn, states)
+    held = steps.hold_back(config, drawn, states)
 
     assert asked == [["b"]]
     assert [row.action for row in held.rows] == [Action.KEEP, Action.PENDING, Action.WRONG]
-    assert steps.hold_back(nothing, states) == nothing
+    assert steps.hold_back(config, nothing, states) == nothing
     assert asked == [["b"]]
 
 
