@@ -7,10 +7,11 @@ ratios count, whatever the machine.
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,19 +89,21 @@ def sample(*, everything: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def site() -> Iterator[Site]:
-    """Serve the real hst rules with references of 2 KB each, from a process of its own."""
+def site(latency_s: float = 0.0, prepare: Callable[[Path], None] | None = None) -> Iterator[Site]:
+    """Serve the real hst rules with references of 2 KB each, from a process of its own.
+
+    Parameters
+    ----------
+    latency_s
+        Pause before each answer; others go on meanwhile.
+    prepare
+        Changes what is served, a directory laid out like a cache, before the server starts.
+    """
     with sample() as place:
-        words = [
-            sys.executable,
-            "-m",
-            "demo.server",
-            str(place / "data"),
-            "--observatory",
-            "hst",
-            "--cap",
-            str(PAYLOAD_BYTES),
-        ]
+        if prepare is not None:
+            prepare(place / "data")
+        words = [sys.executable, "-m", "demo.server", str(place / "data"), "--observatory", "hst"]
+        words += ["--cap", str(PAYLOAD_BYTES), "--latency", str(latency_s)]
         environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
         server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environ)
         try:
@@ -109,6 +112,22 @@ def site() -> Iterator[Site]:
         finally:
             server.terminate()
             server.wait()
+
+
+def curl(site: Site, names: Sequence[str], *options: str) -> Timing:
+    """Fetch references with curl, without sums and without fsync: the floor."""
+    target = site.place / "curl"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    base = f"{site.url}/unchecked_get/references/hst/"
+    urls = site.place / "urls"
+    urls.write_text("".join(f'url = "{base}{name}"\noutput = "{target / name}"\n' for name in names))
+    return timed(["curl", "--silent", "--fail", *options, "--config", str(urls)])
+
+
+def references(site: Site, cache: str) -> list[Path]:
+    """List the references of one of the caches."""
+    return sorted(path for path in (site.place / cache / "references" / "hst").iterdir() if path.is_file())
 
 
 def show(work: str, ours: Sequence[Timing], peer: Sequence[Timing] | None, goal: str) -> None:

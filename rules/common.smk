@@ -12,6 +12,11 @@ def shards(pattern):
     return expand(pattern, shard=range(config["shards"]), allow_missing=True)
 
 
+def connections_of_a_job():
+    """Share the connections of a run among the jobs that fetch at a time."""
+    return max(1, config["connections"] // min(config["shards"], workflow.cores or 1))
+
+
 def last_plan():
     """Tell what the last plan said, for a dry run: `snakemake -n` shows the messages of jobs."""
     path = Path("plan/totals.json")

@@ -87,6 +87,8 @@ rule fetch:
         "logs/fetch-{shard}.log",
     conda:
         "../envs/cache.yaml"
+    params:
+        connections=connections_of_a_job(),
     message:
         f"Fetch shard {{wildcards.shard}}. The last plan: {last_plan()}."
     script:

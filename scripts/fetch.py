@@ -14,7 +14,7 @@ with joblog.job_log(snakemake.log[0]):
     duplicates = tables.read_sightings(Path(snakemake.input.duplicates))
     steps.make_room(config, rows)
     progress = joblog.Progress() if snakemake.config["on_terminal"] else None
-    ends, n_at_a_time = snakemake.config["ends"], config.connections
+    ends, n_at_a_time = snakemake.config["ends"], snakemake.params.connections
     with fetch.of_run(cache, config.patience, config.transfers, n_at_a_time, ends) as downloader:
         bring = partial(downloader.bring_rows, cache=cache, progress=progress)
         done = steps.supplier(config, snakemake.config["run_id"], duplicates, bring).do_shard(rows, progress)

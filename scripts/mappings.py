@@ -15,7 +15,7 @@ with joblog.job_log(snakemake.log[0]):
     mend = steps.mender(config, snakemake.config["run_id"])
     shelf = mappings.Shelf(cache.mappings, cache.mappings, said.catalogue, mend)
     load = Rules(cache.mappings, said.catalogue, cache.state / steps.LINKS, shelf.find).load
-    ends, n_at_a_time = snakemake.config["ends"], config.shards * config.connections
+    ends, n_at_a_time = snakemake.config["ends"], config.connections
     with fetch.of_run(cache, config.patience, config.transfers, n_at_a_time, ends) as downloader:
         receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
     receipts = shelf.put(receipts, load)

@@ -143,11 +143,8 @@ def foresee(config: Settings, stamp: identity.Identity) -> Preview:
     with TemporaryDirectory(prefix="crdscache-") as scratch:
         shelf = mappings.Shelf(config.cache.mappings, Path(scratch), said.catalogue)
         load = rules.Rules(config.cache.mappings, said.catalogue, None, shelf.find).load
-        n_at_a_time, places = (
-            config.shards * config.connections,
-            sources.Sources(config.transfers.sources, config.cache.observatory),
-        )
-        with fetch.Downloader(config.patience, n_at_a_time, places) as downloader:
+        places = sources.Sources(config.transfers.sources, config.cache.observatory)
+        with fetch.Downloader(config.patience, config.connections, places) as downloader:
             receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
         disk = steps.disk(config, said, load)
         needed = _needs(config, said, rules.loader(shelf.read))

@@ -166,7 +166,11 @@ class WriterRun:
 
 def _brought(config: Settings) -> list[str]:
     state = config.cache.state
-    receipts = [state / "mappings.tsv", *sorted((state / "fetched").glob("*.tsv"))]
+    # By number: an earlier run may have had more of them.
+    receipts = [
+        state / "mappings.tsv",
+        *(state / "fetched" / f"{shard}.tsv" for shard in range(config.shards)),
+    ]
     return [
         f"{receipt.outcome.value} {receipt.name} {receipt.size_bytes} bytes"
         for path in receipts

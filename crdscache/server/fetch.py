@@ -270,9 +270,10 @@ class Downloader:
             raise
         if part.n_bytes and reply.status == HTTPStatus.OK:
             part.start_over()
-        tag = reply.headers.get("ETag", "")
-        if tag.startswith('"'):  # a weak one does not tell of bytes
-            part.mark(f"{sources.origin(url)} {wire.printable(tag, 200)}")
+        if record.size_bytes > CHUNK_BYTES and (tag := reply.headers.get("ETag", "")).startswith('"'):
+            part.mark(
+                f"{sources.origin(url)} {wire.printable(tag, 200)}"
+            )  # a weak one does not tell of bytes
         return reply
 
     def _body(self, reply: urllib3.BaseHTTPResponse, limit_bytes: int) -> Iterator[bytes]:

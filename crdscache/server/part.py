@@ -68,9 +68,8 @@ class Part:
     def mark(self, version: str | None) -> None:
         """Note which version of the file comes now, for whoever continues with it."""
         self.version = version
-        if self._record.size_bytes > CHUNK_BYTES:
-            with suppress(OSError):  # not every file system takes notes, and the sum decides in the end
-                os.setxattr(self._open(), _VERSION, (version or "").encode())
+        with suppress(OSError):  # not every file system takes notes, and the sum decides in the end
+            os.setxattr(self._open(), _VERSION, (version or "").encode())
 
     def append(self, data: bytes) -> None:
         """Write what came next."""

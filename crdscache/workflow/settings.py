@@ -202,7 +202,15 @@ def for_set_up(values: Mapping[str, Any]) -> dict[str, Any]:
     no_references = {"fetch_references": False, "check_files": False, "check_sha1sum": False}
     no_references |= {"purge_mappings": False, "purge_references": False, "purge_rejected": False}
     nothing_of: dict[str, list[str]] = {"adopt": [], "dataset_files": [], "dataset_ids": []}
-    return {**values, "all_contexts": not named, **no_references, **nothing_of, "context_list": None}
+    one_job = {"shards": 1}  # each costs the start of a process, and there is nothing for it to do
+    return {
+        **values,
+        "all_contexts": not named,
+        **no_references,
+        **nothing_of,
+        "context_list": None,
+        **one_job,
+    }
 
 
 def typed(values: Mapping[str, Any]) -> Settings:

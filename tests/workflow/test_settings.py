@@ -203,4 +203,5 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
         "dataset_files": [],
         "dataset_ids": [],
         "context_list": None,
+        "shards": 1,
     }
