@@ -296,4 +296,6 @@ def leftovers(disk: Disk, rows: Iterable[PlanRow], scope: Scope) -> list[Path]:
 
 def _temporaries(place: Path) -> list[Path]:
     with os.scandir(place) as entries:
-        return [Path(entry.path) for entry in entries if publish.is_temporary(entry.name)]
+        return [
+            Path(entry.path) for entry in entries if entry.name[0] == "." and publish.is_temporary(entry.name)
+        ]

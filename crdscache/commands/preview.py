@@ -24,7 +24,7 @@ from crdscache.workflow.runs import Result
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
 
-_DONE = frozenset({Action.KEEP, Action.ADOPT, Action.FETCH})
+_DONE = frozenset({Action.ADOPT, Action.FETCH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,10 @@ class Preview:
 
     def problems(self) -> list[Problem]:
         """List what is wrong, each file once."""
-        undone = [plan.receipt_of(row) for row in self.drawn.rows if row.action not in _DONE]
+        rows = [row for row in self.drawn.rows if row.action is not Action.KEEP]
+        undone = [plan.receipt_of(row) for row in rows if row.action not in _DONE]
         told = [Problem(r.name, r.reason) for r in (*self.rules, *undone) if r.outcome is Outcome.FAILED]
-        told += [Problem(row.file.name, row.reason) for row in self.drawn.rows if row.is_repair]
+        told += [Problem(row.file.name, row.reason) for row in rows if row.is_repair]
         pending = {receipt.name for receipt in self.rules if receipt.outcome is Outcome.PENDING}
         told += self.said.chosen.problems
         told += () if self.purge is None else self.purge.problems
@@ -129,7 +130,7 @@ def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | N
     needed = _needs(config, said, rules.loader(config.cache.mappings))
     scope = steps.scope(config, said, stamp, needed.references)
     seen = Preview(said, disk, plan.draw_up(disk, scope, promise.holdings, needed.problems), None, ())
-    if seen.problems() or any(row.action is not Action.KEEP for row in seen.drawn.rows):
+    if any(row.action is not Action.KEEP for row in seen.drawn.rows) or seen.problems():
         return None
     plan.sweep(disk, seen.drawn.rows, scope)
     kept = {Outcome.KEPT.value: len(seen.drawn.manifest)}

@@ -107,7 +107,10 @@ def each_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(once.values())
 
 
-@dataclass(frozen=True, slots=True)
+# Nobody changes one of the next three either; but a run makes 100,000, and to freeze them would take 0.1 s.
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class FileRecord:
     """One file as the server's catalogue describes it."""
 
@@ -118,7 +121,7 @@ class FileRecord:
     is_rejected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class ManifestRow:
     """One file that the selected contexts need."""
 
@@ -132,7 +135,7 @@ class ManifestRow:
     is_held: bool  # the default context needs it, within the holdings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class PlanRow:
     """What is to be done with one file of the manifest."""
 
