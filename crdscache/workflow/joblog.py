@@ -1,5 +1,6 @@
 """The log of one job; the only place that sets handlers."""
 
+import atexit
 import ctypes
 import gc
 import logging
@@ -52,6 +53,7 @@ def job_log(path: str) -> Iterator[None]:
     """Run a job's work: its log goes to `path`, and what stops it is told in one line, no traceback."""
     die_with_parent(signal.SIGTERM)
     gc.set_threshold(_GC_AFTER)
+    atexit.register(gc.freeze)  # nor does the end look for cycles: a tenth of a small job
     try:
         log_to(Path(path))
         yield

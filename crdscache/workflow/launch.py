@@ -89,7 +89,7 @@ def _environ(start: Start, cache: Layout, directory: Path) -> dict[str, str]:
     sources = directory / _SOURCES
     shutil.rmtree(sources, ignore_errors=True)
     where = {"CRDS_PATH": str(cache.root), "CRDS_OBSERVATORY": cache.observatory}
-    return {**start.environ, **where, "XDG_CACHE_HOME": str(sources)}
+    return {**start.environ, **where, "XDG_CACHE_HOME": str(sources), "PYTHONPATH": str(CHECKOUT)}
 
 
 def _command(start: Start, directory: Path) -> list[str]:
@@ -97,7 +97,7 @@ def _command(start: Start, directory: Path) -> list[str]:
         sys.executable,
         "-B",
         "-m",
-        "snakemake",
+        "crdscache.workflow.quickly",
         start.target,
         "--snakefile",
         str(CHECKOUT / start.snakefile),

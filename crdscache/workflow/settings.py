@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema
-import yaml
-
 from crdscache.cache import identity, layout
 from crdscache.cache.identity import Holdings
 from crdscache.cache.layout import Layout, Mode
@@ -166,6 +163,8 @@ def _server_url(root: object, observatory: str) -> Setting:
 
 
 def _read_yaml(path: Path, origin: str) -> Resolved:
+    import yaml  # noqa: PLC0415 -- docs/decisions/0029
+
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError) as error:
@@ -183,6 +182,9 @@ def _read_yaml(path: Path, origin: str) -> Resolved:
 
 
 def _check(settings: Resolved) -> None:
+    import jsonschema  # noqa: PLC0415 -- docs/decisions/0029
+    import yaml  # noqa: PLC0415 -- docs/decisions/0029
+
     schema = yaml.load(
         (CHECKOUT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
     )

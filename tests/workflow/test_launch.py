@@ -139,7 +139,7 @@ time.sleep(60)
 def test_the_command_line_names_all_that_a_profile_could_change(cache: Layout) -> None:
     words = [str(word) for word in launch._command(Start("init", {}, 3, {}), cache.state)]
 
-    assert words[1:5] == ["-B", "-m", "snakemake", "init"]
+    assert words[1:5] == ["-B", "-m", "crdscache.workflow.quickly", "init"]
     options = dict(zip(words[5::2], words[6::2], strict=True))
     assert options == {
         "--snakefile": str(CHECKOUT / "Snakefile"),
