@@ -1,12 +1,28 @@
-"""Where CI is set a skip is a failure: nothing that a test needs may be missing there."""
+"""How all tests are run: in memory, by more workers than cores; where CI is set a skip is a failure."""
 
 import os
+import shutil
 from collections.abc import Generator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 (pytest makes a directory of its own there)
+_ENOUGH_BYTES = 4 * 10**9  # a whole suite takes a tenth of it
+
+# Half the time of a run of a small cache is fsync. What needs a file system of some kind mounts its own. The
+# variable is pytest's, and read when the first test asks for a directory.
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Tell what `-n auto` means: tests often wait, for time limits and for processes that end."""
+    return len(os.sched_getaffinity(0)) * 3 // 2
 
 
 @pytest.hookimpl(wrapper=True)
