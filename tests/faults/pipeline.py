@@ -5,8 +5,10 @@ settings, lock, preview, each script of scripts/, records. Run by itself, it is 
 all imported, and forks for each line that it reads.
 """
 
+import gc
 import io
 import json
+import logging
 import os
 import random
 import runpy
@@ -17,7 +19,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from crdscache.affected import gather, instrument, mailing  # noqa: F401
 from crdscache.cache import publish
@@ -213,6 +215,14 @@ def _run(order: Order) -> int:
     return _COMMANDS[order.line[0]](order.line[1:])
 
 
+def _end(status: int) -> NoReturn:
+    """End without the taking apart of all that was imported, which takes as long as a run."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 def _n_runs() -> int:
     """Count the runs that have come to an end so far: no two of one cache may have the same id."""
     table = Path(os.environ["CRDS_PATH"], ".crdscache", "hst", "runs.tsv")
@@ -221,10 +231,12 @@ def _n_runs() -> int:
 
 def serve() -> None:
     """Fork for each order; tells the child's number, and then how it ended, a line each."""
+    gc.disable()
+    gc.freeze()  # the children leave alone, and so share, what was imported
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            sys.exit(_run(Order(**json.loads(line))))
+            _end(_run(Order(**json.loads(line))))
         os.waitpid(child, os.WUNTRACED)
         print(child, flush=True)  # noqa: T201
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
