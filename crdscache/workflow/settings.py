@@ -7,6 +7,7 @@ Source: docs/protocol.md, "Environment".
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -183,11 +184,8 @@ def _read_yaml(path: Path, origin: str) -> Resolved:
 
 def _check(settings: Resolved) -> None:
     import jsonschema  # noqa: PLC0415 -- docs/decisions/0029
-    import yaml  # noqa: PLC0415 -- docs/decisions/0029
 
-    schema = yaml.load(
-        (CHECKOUT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
-    )
+    schema = _schema()
     values = {key: setting.value for key, setting in settings.items()}
     for key in values.keys() - schema["properties"].keys():
         message = f"{settings[key].origin}: there is no setting {key!r}; config.yaml has all that there are"
@@ -196,6 +194,16 @@ def _check(settings: Resolved) -> None:
         key = str(error.path[0]) if error.path else ""
         where = f"{settings[key].origin}: {key}" if key else "settings"
         raise SettingsError(f"{where}: {error.message}")
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    """Read what is allowed, once: each layer is checked."""
+    import yaml  # noqa: PLC0415 -- docs/decisions/0029
+
+    text = (CHECKOUT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8")
+    schema: dict[str, Any] = yaml.load(text, yaml.CSafeLoader)
+    return schema
 
 
 def for_set_up(values: Mapping[str, Any]) -> dict[str, Any]:
