@@ -3,7 +3,7 @@
 import inspect
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from threading import Lock
@@ -49,6 +49,9 @@ def kind(play: Callable[Concatenate[Exchange, P], Iterator[Step]]) -> Callable[P
     return make
 
 
+_NONE: Iterator[Fault] = iter(())
+
+
 @dataclass(slots=True)
 class _Rule:
     pattern: str
@@ -71,6 +74,7 @@ class Faults:
         self.played: Counter[str] = Counter()  # "kind name"
         self._rules: list[_Rule] = []
         self._rates: list[_Rate] = []
+        self._in_turn: dict[str, Iterator[Fault]] = {}
         self._lock = Lock()
 
     def add(self, name: str, fault: Fault, *, times: int | None = None) -> None:
@@ -89,22 +93,27 @@ class Faults:
         with self._lock:
             self._rates.append(_Rate(names, percents, seed))
 
+    def in_turn(self, name: str, faults: Iterable[Fault]) -> None:
+        """Answer the next requests for a file wrongly, each with the next of some faults; then rightly."""
+        with self._lock:
+            self._in_turn[name] = iter(faults)
+
     @property
     def are_set(self) -> bool:
         """Whether any request could be answered wrongly."""
-        return bool(self._rules or self._rates)
+        return bool(self._rules or self._rates or self._in_turn)
 
     def clear(self) -> None:
         """Answer everything rightly again."""
         with self._lock:
-            self._rules, self._rates = [], []
+            self._rules, self._rates, self._in_turn = [], [], {}
 
     def pick(self, name: str) -> Fault | None:
         """Choose the fault for a request, and count it; None for the right answer."""
         if not self.are_set:
             return None
         with self._lock:
-            fault = self._by_rule(name) or self._by_rate(name)
+            fault = next(self._in_turn.get(name, _NONE), None) or self._by_rule(name) or self._by_rate(name)
         if fault is not None:
             self.played[f"{fault.kind} {name}"] += 1
         return fault

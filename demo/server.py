@@ -72,8 +72,9 @@ class Server:
         self._ready: dict[str, _Ready] = {}
         self._connections: set[Connection] = set()
         self._loop = asyncio.new_event_loop()
-        listener = socket.create_server(("127.0.0.1", port), backlog=512)
-        self.url = f"http://localhost:{listener.getsockname()[1]}"
+        listener = _listener(port)
+        self._port = listener.getsockname()[1]
+        self.url = f"http://localhost:{self._port}"
         self._methods = Methods(self.archive, self.url, bestrefs)
         self._orders: dict[str, Callable[..., object]] = {
             "set_default": self.set_default,
@@ -112,6 +113,14 @@ class Server:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+    def vanish(self) -> None:
+        """Be gone: cut all connections, and refuse new ones."""
+        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result()
+
+    def come_back(self) -> None:
+        """Be there again after `vanish`, at the same address."""
+        asyncio.run_coroutine_threadsafe(self._open(_listener(self._port)), self._loop).result()
 
     @property
     def base(self) -> str:
@@ -164,16 +173,21 @@ class Server:
 
     def _run(self, listener: socket.socket, ready: Event) -> None:
         asyncio.set_event_loop(self._loop)
-        making = self._loop.create_server(
-            lambda: Connection(self._answer, self._loop, self._connections), sock=listener, backlog=512
-        )
-        server = self._loop.run_until_complete(making)
+        self._loop.run_until_complete(self._open(listener))
         self._loop.call_soon(ready.set)
         self._loop.run_forever()
-        server.close()
+        self._loop.run_until_complete(self._shut())
+
+    async def _open(self, listener: socket.socket) -> None:
+        self._door = await self._loop.create_server(
+            lambda: Connection(self._answer, self._loop, self._connections), sock=listener, backlog=512
+        )
+
+    async def _shut(self) -> None:
+        self._door.close()
         for connection in list(self._connections):
             connection.end()
-        self._loop.run_until_complete(asyncio.sleep(0))  # let the sockets close
+        await asyncio.sleep(0)  # let the sockets close
 
     def _answer(self, request: Request) -> Iterator[Step]:
         """Count a request, and give what is to be played."""
@@ -264,6 +278,10 @@ class Server:
 
     def _add_rate(self, seed: int = 0, **percents: float) -> None:
         self.faults.at_rate({named(kind): percent for kind, percent in percents.items()}, seed=seed)
+
+
+def _listener(port: int) -> socket.socket:
+    return socket.create_server(("127.0.0.1", port), backlog=512)
 
 
 def _percent(text: str) -> tuple[str, float]:

@@ -384,6 +384,27 @@ def test_rules_are_used_up_in_their_order(bare: Server) -> None:
     assert [get(bare).status for _ in range(4)] == [503, 503, 404, 200]
 
 
+def test_faults_in_turn_answer_one_request_each(bare: Server) -> None:
+    bare.faults.in_turn(NAME, [faults.status(503), faults.flip()])
+
+    answers = [ask(bare, f"/unchecked_get/references/hst/{NAME}") for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [503, 200, 200]
+    assert [answer.body == BODY for answer in answers] == [False, False, True]
+    assert bare.faults.played == {f"status {NAME}": 1, f"flip {NAME}": 1}
+
+
+def test_a_server_that_vanishes_refuses_connections_until_it_is_back(bare: Server) -> None:
+    path = f"/unchecked_get/references/hst/{NAME}"
+
+    bare.vanish()
+    with pytest.raises(ConnectionRefusedError):
+        ask(bare, path)
+    bare.come_back()
+
+    assert ask(bare, path).body == BODY
+
+
 def test_faults_by_rate_depend_on_seed_and_name_alone(bare: Server) -> None:
     def statuses(seed: int) -> list[int]:
         bare.reset()
