@@ -95,21 +95,32 @@ def serve(n_files: int) -> Server:
     """Serve two contexts, the older of which is the default."""
     server = Server.empty()
     named = reference_names(n_files)
-    for name in (*named, DECOY):
-        server.add_reference(name, _SIZE_BYTES)
+    server.add_reference(DECOY, _SIZE_BYTES)
     old, new = named[: n_files // _OLD_PART], new_ones(named)
     parts = [old, *(new[start : start + _PER_RMAP] for start in range(0, len(new), _PER_RMAP))]
-    rmaps = [f"hst_acs_darkfile_{number:04}.rmap" for number in range(len(parts))]
-    for rmap, names in zip(rmaps, parts, strict=True):
-        server.add_file(rmap, mapping(rmap, *names))
-    for number, (context, children) in enumerate({OLD: rmaps[:1], NEW: rmaps}.items(), start=1):
-        imap = f"hst_acs_{number:04}.imap"
-        server.add_file(imap, mapping(imap, *children))
-        server.add_file(context, mapping(context, imap))
+    rmaps = [add_rmap(server, number, part) for number, part in enumerate(parts)]
+    add_context(server, OLD, rmaps[:1])
+    add_context(server, NEW, rmaps)
     server.archive.eras = [["2024-01-01 00:00:00", NEW, "all"], ["2023-01-01 00:00:00", OLD, "first"]]
     server.set_edit(NEW)
     server.set_default(OLD)
     return server
+
+
+def add_rmap(server: Server, number: int, named: list[str]) -> str:
+    """Serve some references, and an rmap of them; gives its name."""
+    for name in named:
+        server.add_reference(name, _SIZE_BYTES)
+    rmap = f"hst_acs_darkfile_{number:04}.rmap"
+    server.add_file(rmap, mapping(rmap, *named))
+    return rmap
+
+
+def add_context(server: Server, context: str, rmaps: list[str]) -> None:
+    """Serve a context of some rmaps."""
+    imap = context.replace("hst_", "hst_acs_").replace("pmap", "imap")
+    server.add_file(imap, mapping(imap, *rmaps))
+    server.add_file(context, mapping(context, imap))
 
 
 def lie(server: Server, named: list[str], n_bad: int, *, seed: int) -> None:
