@@ -46,7 +46,7 @@ class RpcClient:
         self._session = requests.Session()
         self._session.headers.update(_HEADERS)
         if self._url.startswith("https:"):
-            self._session.mount("https:", _SystemTrust())
+            self._session.mount("https://", _SystemTrust())  # shorter, it would come after that of requests
 
     def __enter__(self) -> Self:
         return self
