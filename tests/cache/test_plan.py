@@ -65,6 +65,24 @@ def test_whole_cache_wants_nothing(disk: Disk, demo_root: Path) -> None:
     assert drawn.problems == ()
 
 
+@pytest.mark.parametrize("size_bytes", [2**31 + 1, 2**32 + 1])
+def test_N31_lengths_beyond_the_range_of_an_integer_are_exact(disk: Disk, size_bytes: int) -> None:
+    """Two sparse files, one of which lacks a byte."""
+    right, short = ("8221321au.r3d", "8221320aj_mdz.fits")
+    for name, found_bytes in ((right, size_bytes), (short, size_bytes - 1)):
+        disk.catalogue.records[name] = replace(disk.catalogue.records[name], size_bytes=size_bytes)
+        (disk.cache.references / name).unlink()
+        (disk.cache.references / name).touch()
+        os.truncate(disk.cache.references / name, found_bytes)
+
+    drawn = plan.draw_up(disk, FETCH, ALL)
+
+    path = disk.cache.relative(disk.cache.references / short)
+    reason = f"{path} has {size_bytes - 1} bytes, the catalogue says {size_bytes}"
+    assert undone(drawn) == {short: (Action.WRONG, reason, "")}
+    assert {row.file.size_bytes for row in drawn.rows if row.file.name in {right, short}} == {size_bytes}
+
+
 def damage(cache: Layout) -> dict[str, str]:
     """Spoil a file in each way; tells which."""
     names = {
