@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from crdscache.cache import adopt, contextlist, layout, manifest, publish, shards, verdicts
+from crdscache.cache import adopt, contextlist, layout, manifest, publish, shards, twins, verdicts
 from crdscache.cache.identity import Holdings
 from crdscache.cache.manifest import Disk
 from crdscache.cache.trees import Forest
@@ -106,6 +106,7 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
     sightings: Iterable[SightingRow] = ()
     if scope.forest is not None and any(row.action is not Action.KEEP for row in rows):
         rows, sightings = adopt.foresee(scope.forest, rows, disk.catalogue)
+    rows = twins.refuse(rows, disk.cache.root, twins.ignores_case)
     if not (scope.fetch or scope.check):
         rows = [row for row in rows if row.action is not Action.MISSING]
     return Plan((*files, *references), tuple(rows), (*problems, *of_rules), tuple(sightings), found)
