@@ -176,7 +176,7 @@ class Downloader:
     def _count_failures(self, refusals: Mapping[str, CacheError]) -> None:
         for address, error in refusals.items():
             origin = sources.origin(address)
-            if isinstance(error, UnreachableError):
+            if isinstance(error, TransferError):
                 self._n_failures_in_a_row[origin] += 1
             elif not isinstance(error, NotAskedError):
                 self._n_failures_in_a_row[origin] = 0

@@ -127,11 +127,14 @@ def test_the_last_source_decides_whether_a_file_is_pending(
     assert mirror.requests == server.requests == {f"GET {NAME}": 1}
 
 
-def test_a_mirror_that_is_gone_is_left_alone_after_twenty_files(
-    server: Server, mirror: Server, patience: Patience, tmp_path: Path
+@pytest.mark.parametrize("fault", [faults.close(), faults.flip(5)], ids=["gone", "wrong"])
+def test_a_mirror_that_is_gone_or_always_wrong_is_left_alone_after_twenty_files(
+    fault: Fault, server: Server, mirror: Server, patience: Patience, tmp_path: Path
 ) -> None:
     records = [server.add_reference(f"x{number:02}_drk.fits") for number in range(25)]
-    mirror.faults.add("*", faults.close())
+    for record in records:
+        mirror.add_reference(record.name)
+    mirror.faults.add("*", fault)
 
     with Downloader(patience, 1, Sources((place_of(mirror), "server"), "hst")) as downloader:
         orders = [Order(one, server.url_of(one.name), tmp_path / one.name) for one in records]
