@@ -1,7 +1,7 @@
 """Rule query_server: ask the server what there is, and settle which contexts this run looks after."""
 
 from crdscache.cache import answer, identity
-from crdscache.server import rpc
+from crdscache.server import mappings, rpc, sources
 from crdscache.workflow import joblog, listed, purging, settings
 
 with joblog.job_log(snakemake.log[0]):
@@ -11,4 +11,6 @@ with joblog.job_log(snakemake.log[0]):
     with rpc.RpcClient(config.server_url, config.patience) as server:
         info = server.server_info(cache.observatory)
     identity.stamp(cache, stamp)
-    answer.save(purging.settle(config, info, stamp), cache.state)
+    places = sources.Sources(config.transfers.sources, cache.observatory)
+    with mappings.lookout(cache.mappings, info.mapping_url, config.patience, places) as bring:
+        answer.save(purging.settle(config, info, stamp, bring), cache.state)

@@ -7,6 +7,7 @@ from pathlib import Path
 from crdscache.cache import identity, publish, serverconfig, tables
 from crdscache.cache.contextlist import ContextList
 from crdscache.cache.layout import Layout
+from crdscache.cache.rules import Bring, Rules
 from crdscache.contexts import catalogue, names, selection, serverinfo
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.records import Problem
@@ -37,18 +38,30 @@ class Answer:
     chosen: Chosen
 
 
-def settle(info: ServerInfo, wanted: Wanted, *, is_first: bool, pinned: str | None = None) -> Answer:
+def settle(
+    info: ServerInfo,
+    wanted: Wanted,
+    mappings: Path | None = None,
+    bring: Bring | None = None,
+    *,
+    is_first: bool,
+    pinned: str | None = None,
+) -> Answer:
     """Settle which contexts a run looks after.
 
     Parameters
     ----------
+    mappings, bring
+        Where mappings lie, and what gives a copy of one that is not there: names of an instrument or a type
+        lead through them. None: such names are refused.
     is_first
         The cache has no configuration yet: it needs the server's default, whatever else is wanted.
     pinned
         The context at which the default of the cache is held: who looks after the default means it too.
     """
     known = catalogue.from_metadata(info.metadata, info.bad_files)
-    selected = selection.select(info, wanted)
+    read = None if mappings is None else Rules(mappings, known, None, bring).whole
+    selected = selection.select(info, wanted, read)
     takes_default = is_first or selected.takes_default
     more = {info.default_context} if is_first else set()
     if takes_default and pinned is not None and info.lists(pinned):
@@ -146,4 +159,4 @@ def saved(cache: Layout, wanted: Wanted) -> Answer:
     info = serverconfig.read_info(cache.config, cache.observatory)
     if info is None:
         raise identity.no_cache(cache)
-    return settle(info, wanted, is_first=False)
+    return settle(info, wanted, cache.mappings, is_first=False)

@@ -108,7 +108,21 @@ class Rules:
             return found
         raise found
 
+    def whole(self, name: str) -> mapping.Mapping:
+        """Read a mapping whole; it is not remembered. Raises as `load`."""
+        return mapping.parse_mapping(name, self._verified(name)[0])
+
     def _read(self, name: str) -> Links:
+        data, file_sha1 = self._verified(name)
+        record = self._catalogue.records.get(name)
+        if self._is_strict and (record is None or record.file_sha1 is None):
+            return links_of(_vouched(name, data))
+        # The same bytes under a name of another kind are another mapping, or none.
+        key = f"{file_sha1}{Path(name).suffix}"
+        return self._recall(key) or self._remember(key, links_of(mapping.parse_mapping(name, data)))
+
+    def _verified(self, name: str) -> tuple[bytes, str]:
+        """Give the bytes of a mapping, and their SHA-1, which is that of the catalogue."""
         record = self._catalogue.records.get(name)
         copy = self._bring(record) if self._bring and record else None
         data = self._bytes(name) if copy is None else copy.read_bytes()
@@ -117,11 +131,7 @@ class Rules:
         file_sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         if record is not None and record.file_sha1 not in (None, file_sha1):
             raise MappingError(name, f"SHA-1 is {file_sha1}, the catalogue says {record.file_sha1}")
-        if self._is_strict and (record is None or record.file_sha1 is None):
-            return links_of(_vouched(name, data))
-        # The same bytes under a name of another kind are another mapping, or none.
-        key = f"{file_sha1}{Path(name).suffix}"
-        return self._recall(key) or self._remember(key, links_of(mapping.parse_mapping(name, data)))
+        return data, file_sha1
 
     def _bytes(self, name: str) -> bytes | None:
         path = self._directory / name

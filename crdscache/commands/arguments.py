@@ -49,7 +49,7 @@ def writer_options(made: argparse.ArgumentParser, contexts_else: str) -> None:
         "--contexts",
         nargs="+",
         metavar="C",
-        help="these: names, hst-operational, -latest, -edit, -versions, or dates",
+        help="these: names, hst-operational, -latest, -edit, -versions, dates; rules: hst-acs-darkfile-edit",
     )
     contexts.add_argument("--last", type=int, metavar="N", help="the last N, and the server's default")
     contexts.add_argument("--range", metavar="A:B", help="by serial number, and the server's default")

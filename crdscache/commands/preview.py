@@ -111,7 +111,9 @@ def ask(config: Settings, stamp: identity.Identity) -> Answer:
         except UnreadableConfigError as damage:
             raise UnreachableError(f"{error}; and what was saved is damaged: {damage}") from error
         raise
-    return purging.settle(config, info, stamp)
+    places = sources.Sources(config.transfers.sources, cache.observatory)
+    with mappings.lookout(cache.mappings, info.mapping_url, config.patience, places) as bring:
+        return purging.settle(config, info, stamp, bring)
 
 
 def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | None:

@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from crdscache.contexts import names, times
+from crdscache.contexts import names, symbolic, times
 from crdscache.contexts.records import Problem
 from crdscache.contexts.serverinfo import ServerInfo
-from crdscache.errors import SettingsError, UnsafeNameError
+from crdscache.contexts.symbolic import Read
+from crdscache.errors import MappingError, MissingMappingError, SettingsError, UnsafeNameError
 
 _RANGE = re.compile(r"(\d{1,9}):(\d{1,9})", re.ASCII)
 _SERIAL = re.compile(r"_(\d{1,9})\.pmap\Z", re.ASCII)
@@ -17,7 +18,7 @@ _SERIAL = re.compile(r"_(\d{1,9})\.pmap\Z", re.ASCII)
 class Wanted:
     """What was asked for; nothing at all means the server's default."""
 
-    contexts: tuple[str, ...] = ()  # names of mappings, symbolic ones such as hst-latest, or dates
+    contexts: tuple[str, ...] = ()  # names of mappings, symbolic ones such as hst-acs-latest, or dates
     all_contexts: bool = False
     last_n: int = 0  # the last so many by name; 0: not asked for
     serials: tuple[int, int] | None = None  # those from one serial number to another, both included
@@ -40,26 +41,25 @@ class Selection:
     problems: tuple[Problem, ...] = ()
 
 
-def select(info: ServerInfo, wanted: Wanted) -> Selection:
+def select(info: ServerInfo, wanted: Wanted, read: Read | None = None) -> Selection:
     """Find the contexts that are meant among those that the server lists.
 
     A name that the server does not list is a problem, and left out. All but explicit names bring the
     server's default.
 
+    Parameters
+    ----------
+    read
+        Reads the mappings that names of an instrument or a type lead through; None: such names are refused.
+
     Raises
     ------
     SettingsError
-        As `resolve`.
+        As `resolve`, or nothing is left of the names, as the rules say N/A for each.
     """
     if wanted.last_n < 0:
         raise SettingsError(f"last_n is {wanted.last_n}, must not be negative")
-    chosen: set[str] = set()
-    problems: list[Problem] = []
-    for name in (resolve(info, context) for context in wanted.contexts):
-        if name == info.default_context or info.lists(name):
-            chosen.add(name)
-        else:
-            problems.append(Problem(name, "the server does not list it"))
+    chosen, problems = _by_name(info, wanted.contexts, read)
     pmaps = [name for name in info.mappings if name.endswith(".pmap")]
     if wanted.all_contexts:
         chosen.update(pmaps)
@@ -75,6 +75,32 @@ def select(info: ServerInfo, wanted: Wanted) -> Selection:
     if not wanted.is_by_name:
         chosen.add(info.default_context)
     return Selection(tuple(sorted(chosen)), info.default_context in chosen, tuple(problems))
+
+
+def _by_name(
+    info: ServerInfo, contexts: tuple[str, ...], read: Read | None
+) -> tuple[set[str], list[Problem]]:
+    chosen: set[str] = set()
+    problems: list[Problem] = []
+    for text in contexts:
+        try:
+            found = _meant(info, text, read)
+        except (MappingError, MissingMappingError) as error:
+            problems.append(Problem(text, str(error)))
+            continue
+        listed = {name for name in found if name == info.default_context or info.lists(name)}
+        chosen |= listed
+        problems += [Problem(name, "the server does not list it") for name in found if name not in listed]
+    if contexts and not (chosen or problems):
+        raise SettingsError(f"contexts: the rules say N/A for {', '.join(contexts)}: nothing is left")
+    return chosen, problems
+
+
+def _meant(info: ServerInfo, text: str, read: Read | None) -> tuple[str, ...]:
+    narrow = None if read is None else symbolic.parse(text, info.observatory)
+    if narrow is None or read is None:
+        return (resolve(info, text),)
+    return symbolic.find(narrow, resolve(info, narrow.tag), read)
 
 
 def parse_serials(text: str) -> tuple[int, int]:

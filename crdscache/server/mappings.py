@@ -3,9 +3,13 @@
 A mapping gets its name only when all that it names is there, so a context that a reader can open is whole.
 """
 
-from collections.abc import Container, Iterable
+import hashlib
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from crdscache.cache import publish
@@ -13,9 +17,10 @@ from crdscache.contexts import closure
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.closure import Links, Load
 from crdscache.contexts.mapping import Level
-from crdscache.contexts.records import FileRecord, Outcome, Receipt
+from crdscache.contexts.records import FileRecord, Outcome, Patience, Receipt
 from crdscache.errors import ContextError, MappingError, MissingMappingError
 from crdscache.server.fetch import Downloader, Order
+from crdscache.server.sources import Sources
 
 
 class Mend(Protocol):
@@ -26,6 +31,40 @@ class Mend(Protocol):
 
     def replace(self, record: FileRecord, copy: Path, reason: str) -> None:
         """Put a verified copy in the place of a wrong one."""
+
+
+@contextmanager
+def lookout(
+    here: Path, base_url: str, patience: Patience, places: Sources
+) -> Iterator[Callable[[FileRecord], Path | None]]:
+    """Give what brings single mappings that are not `here`, or wrong there; they are looked at, not kept."""
+    with ExitStack() as opened:
+
+        @cache
+        def means() -> tuple[Path, Downloader]:
+            scratch = opened.enter_context(TemporaryDirectory(prefix="crdscache-"))
+            return Path(scratch), opened.enter_context(Downloader(patience, 1, places))
+
+        @cache
+        def bring(record: FileRecord) -> Path | None:
+            if _is_right(here / record.name, record.file_sha1):
+                return None
+            scratch, downloader = means()
+            order = Order(record, base_url + record.name, scratch / record.name)
+            (receipt,) = downloader.bring_all([order])
+            if receipt.outcome is not Outcome.FETCHED:
+                raise MappingError(record.name, receipt.reason)
+            return order.target
+
+        yield bring
+
+
+def _is_right(path: Path, file_sha1: str | None) -> bool:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    return file_sha1 in {None, hashlib.sha1(data, usedforsecurity=False).hexdigest()}
 
 
 class Shelf:

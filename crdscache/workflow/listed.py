@@ -9,6 +9,7 @@ from crdscache.cache import answer, contextlist, identity, listing, publish, ser
 from crdscache.cache.answer import Answer
 from crdscache.cache.contextlist import ContextList
 from crdscache.cache.identity import Identity
+from crdscache.cache.rules import Bring
 from crdscache.contexts.records import Problem
 from crdscache.contexts.selection import Wanted
 from crdscache.contexts.serverinfo import ServerInfo
@@ -68,11 +69,18 @@ def admit(config: Settings, *, set_up: bool) -> Identity:
     return replace(stamp, pinned=config.wanted.contexts[0], pinned_by=identity.LIST)
 
 
-def settle(config: Settings, info: ServerInfo, stamp: Identity) -> Answer:
-    """Settle what a run looks after, by the list or by the selection."""
+def settle(config: Settings, info: ServerInfo, stamp: Identity, bring: Bring | None = None) -> Answer:
+    """Settle what a run looks after, by the list or by the selection.
+
+    Parameters
+    ----------
+    bring
+        As for `answer.settle`.
+    """
     if config.context_list is None:
         is_first = not serverconfig.exists(config.cache.config)
-        return answer.settle(info, config.wanted, is_first=is_first, pinned=stamp.pinned)
+        here = config.cache.mappings
+        return answer.settle(info, config.wanted, here, bring, is_first=is_first, pinned=stamp.pinned)
     found = contextlist.read(config.context_list, config.cache.observatory)
     if config.wanted.contexts != (found.context,):
         message = f"{config.context_list}: the list was replaced while the run was at work"

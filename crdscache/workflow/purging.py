@@ -27,9 +27,9 @@ def kept(config: Settings, said: Answer) -> Kept:
     return keep.find(config.cache, said, config.keeping, None if stamp is None else stamp.pinned)
 
 
-def settle(config: Settings, info: ServerInfo, stamp: Identity) -> Answer:
-    """Settle what a run is about, by what the server has said."""
-    said = listed.settle(config, info, stamp)
+def settle(config: Settings, info: ServerInfo, stamp: Identity, bring: Bring | None = None) -> Answer:
+    """Settle what a run is about, by what the server has said; `bring` as for `answer.settle`."""
+    said = listed.settle(config, info, stamp, bring)
     if not config.policy.follows_changes:
         said = answer.doubted(said, config.cache)
     return with_kept(config, said)

@@ -1,11 +1,25 @@
 """Which contexts, and which references of them, a sync looks after."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
+from crdscache.cache import answer, layout
+from crdscache.contexts.records import Patience
+from crdscache.contexts.selection import Wanted
+from crdscache.errors import ServerError, SettingsError
+from crdscache.server import mappings
+from crdscache.server.rpc import RpcClient
+from crdscache.server.sources import Sources
 from demo.observatory import CONTEXTS, EDIT_CONTEXT
 from demo.server import Server
 from tests.caches import FORMER, LATEST, Cache
-from tests.invariants import check_invariants, references_of
+from tests.invariants import check_invariants, closure, references_of
+
+QUICK = Patience(connect_timeout_s=5, read_timeout_s=5, tries=1, backoff_s=0, backoff_max_s=0)
+TAGS = ("latest", "operational", "edit", "2021-07-01", "2022-09-05T08:00:00", "2024-02-02 13:20:00.5")
+PARTS = ("acs", "acs-darkfile", "acs-d2imfile", "cos", "wfc3-drkcfile", "wfpc2-offtab", "wfpc2-maskfile")
+NARROW = [f"hst-{part}-{tag}" for part in PARTS for tag in TAGS]
 
 
 def here(cache: Cache) -> set[str]:
@@ -71,3 +85,61 @@ def test_unknown_instrument_is_usage(rules_cache: Cache) -> None:
     assert done.status == 2
     assert "instruments: expected some of acs, cos, nicmos, " in done.err
     assert "; found 'miri'" in done.err
+
+
+def test_N27_names_of_instruments_and_types_mean_the_same_here_on_the_server_and_to_the_server(
+    rules_cache: Cache, server: Server, demo_root: Path
+) -> None:
+    """Offline the saved rules tell, else those that are brought for it; what they say N/A for is none."""
+    server.set_default(LATEST)  # as the saved configuration has it
+    saved, nowhere = layout.default_layout(demo_root, "hst"), rules_cache.home / "nowhere"
+    base = server.url_of("x.pmap").removesuffix("x.pmap")
+
+    with RpcClient(server.url, QUICK) as rpc, mappings.lookout(nowhere, base, QUICK, Sources()) as bring:
+        info = rpc.server_info("hst")
+        ways: list[Callable[[str], object]] = [
+            lambda text: answer.saved(saved, Wanted((text,))).chosen.contexts,
+            lambda text: answer.settle(info, Wanted((text,)), nowhere, bring, is_first=False).chosen.contexts,
+            lambda text: tuple({rpc.call("get_context_by_date", text, "hst")} - {"N/A"}),
+        ]
+        here, brought, asked = ([_told(way, text) for text in NARROW] for way in ways)
+
+    assert here == brought == asked
+    assert (len(set(here)), here.count(())) == (9, 20)
+    assert server.requests["GET hst_acs_0006.imap"] == 1  # each once, to be looked at
+    assert not nowhere.exists()
+
+
+def _told(way: Callable[[str], object], text: str) -> object:
+    try:
+        return way(text)
+    except (SettingsError, ServerError):  # there is no such type, or it is N/A
+        return ()
+
+
+def test_rules_of_a_type_come_with_their_references_and_leave_the_default_alone(
+    rules_cache: Cache, server: Server, demo_root: Path
+) -> None:
+    server.set_default(LATEST)
+    words = ("--contexts", "hst-all-darkfile-latest", "hst-wfc3-edit", "--fetch-references")
+    before = {path.name for path in rules_cache.mappings.iterdir()}
+
+    told = rules_cache.run("cron_sync", *words, "--dry-run", "--json")
+    done = rules_cache.run("cron_sync", *words)
+
+    rules = {"hst_acs_darkfile_0003.rmap", "hst_wfc3_0003.imap", "hst_wfpc2_darkfile_0002.rmap"}
+    needed = {name for each in rules for name in references_of(demo_root, "hst", each)}
+    assert (told.status, told.data["fetch_references"]) == (0, len(needed))
+    assert (done.status, done.err, here(rules_cache), holdings(rules_cache)) == (0, "", needed, [])
+    everything = {name for each in rules for name in closure(demo_root / "mappings" / "hst", each)}
+    assert {path.name for path in rules_cache.mappings.iterdir()} == before | everything
+    assert rules_cache.default() == FORMER
+    assert rules_cache.run("cron_sync", *words).out == ""
+    check_invariants(rules_cache.root, "hst", server, is_clean=True)
+
+
+def test_name_that_the_rules_do_not_have_is_usage(rules_cache: Cache) -> None:
+    done = rules_cache.run("cron_sync", "--contexts", "hst-stis-edit")
+
+    assert done.status == 2
+    assert "context 'hst-stis-edit': hst_0007.pmap has no 'stis', only acs, cos, wfc3, wfpc2" in done.err

@@ -5,16 +5,22 @@ import csv
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from crdscache.cache import serverconfig
 from crdscache.contexts import catalogue, closure, names
 from crdscache.contexts.mapping import Level, Mapping, Node, Selector, parse_mapping
-from crdscache.contexts.selection import Selection, Wanted, select
+from crdscache.contexts.records import Patience
+from crdscache.contexts.selection import Selection, Wanted, resolve, select
 from crdscache.contexts.serverinfo import parse_server_info
+from crdscache.server.rpc import RpcClient
+from demo.server import Server
 
+PATIENCE = Patience(connect_timeout_s=5, read_timeout_s=30, tries=1, backoff_s=0, backoff_max_s=0)
 CONTEXTS = Path(__file__).parents[3] / "shared" / "data" / "contexts.tsv"
 
 
@@ -197,3 +203,31 @@ def test_every_catalogue_is_read(
     assert len(read.records) == n_files
     assert sum(record.is_rejected for record in read.records.values()) == n_rejected
     assert select(info, Wanted(last_n=2)) == Selection(last, takes_default=True)
+
+
+@pytest.mark.parametrize(("observatory", "n_eras"), [("hst", 398), ("jwst", 150)])
+def test_every_era_means_the_same_by_the_server_and_by_the_saved_configuration(
+    shared_data: Path, observatory: str, n_eras: int
+) -> None:
+    """Each start, the moments after and before it, and each name: what the missions' own history says."""
+    rows = ast.literal_eval((shared_data / "config" / observatory / "server_config").read_text())
+    starts = [start for start, _, _ in rows["context_history"]]  # newest first
+    contexts = [context for _, context, _ in rows["context_history"]]
+    here = {path.name for path in (shared_data / "mappings" / observatory).glob("*.pmap")}
+
+    saved = serverconfig.read_info(shared_data / "config" / observatory, observatory)
+    with Server(shared_data, observatory, cap_bytes=1) as server, RpcClient(server.url, PATIENCE) as rpc:
+        told = rpc.server_info(observatory)
+
+    assert len(contexts) == n_eras
+    for info in (saved, told):
+        assert info is not None
+        assert [resolve(info, start) for start in starts] == contexts
+        assert [resolve(info, f"{observatory}-{start.replace(' ', 'T')}.5") for start in starts] == contexts
+        assert [resolve(info, _just_before(start)) for start in starts[:-1]] == contexts[1:]
+        assert [resolve(info, context) for context in contexts] == contexts
+        assert select(info, Wanted(tuple(contexts))).contexts == tuple(sorted(here.intersection(contexts)))
+
+
+def _just_before(start: str) -> str:
+    return str(datetime.fromisoformat(start) - timedelta(microseconds=1))

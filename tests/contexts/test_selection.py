@@ -3,10 +3,11 @@ from datetime import datetime
 
 import pytest
 
+from crdscache.contexts.mapping import Level, Mapping, Table
 from crdscache.contexts.records import Problem
 from crdscache.contexts.selection import Selection, Wanted, parse_serials, resolve, select
 from crdscache.contexts.serverinfo import Era, ServerInfo
-from crdscache.errors import SettingsError
+from crdscache.errors import MissingMappingError, SettingsError
 
 DEFAULT, EDIT = "hst_0003.pmap", "hst_0005.pmap"
 PMAPS = ("hst.pmap", "hst_0001.pmap", "hst_0002.pmap", DEFAULT, "hst_0004.pmap", EDIT)
@@ -223,3 +224,40 @@ def test_symbolic_name_for_which_the_server_has_none_is_refused() -> None:
 def test_reader_may_name_what_the_server_does_not_list() -> None:
     """An old context may still be cached."""
     assert resolve(INFO, "hst_0100.pmap") == "hst_0100.pmap"
+
+
+RULES = {
+    EDIT: Table((("ACS", "hst_acs_0001.imap"), ("COS", "N/A"), ("WFC3", "hst_wfc3_0009.imap"))),
+    "hst_acs_0001.imap": Table((("darkfile", "hst_acs_darkfile_0001.rmap"), ("mlintab", "N/A"))),
+}
+
+
+def read(name: str) -> Mapping:
+    if name not in RULES:
+        raise MissingMappingError(name)
+    return Mapping(name, Level.IMAP, "hst", "acs", "", {}, RULES[name], "", None, "")
+
+
+def test_rules_of_an_instrument_or_a_type_are_chosen_by_symbolic_names_and_are_no_default() -> None:
+    asked = ("hst-acs-edit", "hst-acs-darkfile-edit", "hst-cos-edit", "hst-acs-mlintab-edit")
+
+    rules = ("hst_acs_0001.imap", "hst_acs_darkfile_0001.rmap")  # what is N/A drops out
+    assert select(INFO, Wanted(contexts=asked), read) == Selection(rules, takes_default=False)
+
+
+def test_N27_rules_that_lead_to_what_the_server_does_not_list_are_a_problem() -> None:
+    asked = ("hst-wfc3-edit", "hst-wfc3-darkfile-edit", "hst-acs-edit")
+
+    problems = (
+        Problem("hst_wfc3_0009.imap", "the server does not list it"),
+        Problem("hst-wfc3-darkfile-edit", "hst_wfc3_0009.imap: neither here nor on the server"),
+    )
+    selection = Selection(("hst_acs_0001.imap",), takes_default=False, problems=problems)
+    assert select(INFO, Wanted(contexts=asked), read) == selection
+
+
+def test_names_of_which_nothing_is_left_are_refused() -> None:
+    with pytest.raises(
+        SettingsError, match="say N/A for hst-cos-edit, hst-acs-mlintab-edit: nothing is left"
+    ):
+        select(INFO, Wanted(contexts=("hst-cos-edit", "hst-acs-mlintab-edit")), read)

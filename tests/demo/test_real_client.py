@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from crdscache.cache import answer, layout
 from crdscache.contexts import names
+from crdscache.contexts.selection import Wanted
 from demo.observatory import CONTEXTS
 from demo.server import Server
 
@@ -89,3 +91,20 @@ def test_rules_load_without_a_server_and_choose_what_they_should(
     for path, _, reftype, _, reference in map(str.split, done.stdout.splitlines()):
         chosen.setdefault(Path(path).name.removesuffix("_raw.fits"), []).append(f"{reftype} {reference}")
     assert {name: ", ".join(parts) for name, parts in chosen.items()} == BESTREFS_0006
+
+
+def test_symbolic_names_of_instruments_and_types_mean_the_same_to_the_client(
+    client: Path, server: Server, demo_root: Path, tmp_path: Path
+) -> None:
+    asked = ("hst-acs-edit", "hst-wfc3-2022-10-01", "hst-acs-darkfile-latest", "hst-all-darkfile-edit")
+    asked += ("hst-wfc3-mlintab-edit", "hst-cos-latest", "hst-acs-biasfile-2021-07-01T00:00:00")
+    cache = tmp_path / "cache"
+    cache.symlink_to(demo_root)
+
+    line = ("list", "--readonly-cache", "--resolve-contexts", "--contexts")
+    done = run(client, cache, server.url, *line, *asked)
+    ours = answer.saved(layout.default_layout(demo_root, "hst"), Wanted(asked))
+
+    assert done.returncode == 0, done.stderr
+    assert sorted(set(done.stdout.split())) == list(ours.chosen.contexts)
+    assert ours.chosen.problems == ()

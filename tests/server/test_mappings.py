@@ -12,14 +12,17 @@ from crdscache.cache.rules import Rules
 from crdscache.contexts import closure
 from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.closure import Links
-from crdscache.contexts.records import Outcome, Policy, Receipt
-from crdscache.errors import MissingMappingError
+from crdscache.contexts.records import Outcome, Patience, Policy, Receipt
+from crdscache.errors import MappingError, MissingMappingError
 from crdscache.server.fetch import Downloader
-from crdscache.server.mappings import Shelf
+from crdscache.server.mappings import Shelf, lookout
+from crdscache.server.sources import Sources
 from demo import faults
 from demo.faultplan import Fault
 from demo.server import Server
 from tests import written
+
+PATIENCE = Patience(connect_timeout_s=5, read_timeout_s=5, tries=1, backoff_s=0, backoff_max_s=0)
 
 # Two contexts that share a branch.
 TREE = {
@@ -403,3 +406,23 @@ def test_S23_changed_mapping_is_followed_only_if_it_was_right_before(place: Plac
     assert receipts[changed].outcome is Outcome.REPAIRED
     assert (place.directory / changed).read_bytes() == new
     assert receipts[damaged].outcome is Outcome.FAILED
+
+
+def test_mapping_that_is_only_looked_at_is_brought_once_where_it_is_not_here_rightly(place: Place) -> None:
+    records = place.server.archive.records
+    right, wrong, absent = (records[name] for name in ("acs_1.imap", "wfc3_1.imap", "hst_1.pmap"))
+    written.write(place.directory, {right.name: TEXTS[right.name], wrong.name: b"another"})
+    missing = replace(absent, name="hst_3.pmap")
+    base = place.server.url_of("x.pmap").removesuffix("x.pmap")
+
+    with lookout(place.directory, base, PATIENCE, Sources()) as bring:
+        copies = [bring(record) for record in (right, wrong, absent, absent)]
+        read = [None if copy is None else copy.read_bytes() for copy in copies]
+        with pytest.raises(MappingError, match=r"hst_3\.pmap: .*404"):
+            bring(missing)
+
+    texts = [TEXTS[name] for name in ("wfc3_1.imap", "hst_1.pmap", "hst_1.pmap")]
+    assert read == [None, *texts]
+    assert place.server.requests == {"GET wfc3_1.imap": 1, "GET hst_1.pmap": 1, "GET hst_3.pmap": 1}
+    assert place.here == {right.name, wrong.name}
+    assert not any(copy.exists() for copy in copies if copy is not None)
