@@ -16,8 +16,9 @@ with joblog.job_log(snakemake.log[0]):
     shelf = mappings.Shelf(cache.mappings, cache.mappings, said.catalogue, mend)
     load = Rules(cache.mappings, said.catalogue, cache.state / steps.LINKS, shelf.find).load
     ends, n_at_a_time = snakemake.config["ends"], config.connections
+    chosen, base_url = said.chosen, said.info.mapping_url
     with fetch.of_run(cache, config.patience, config.transfers, n_at_a_time, ends) as downloader:
-        receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
+        receipts = shelf.bring(chosen.mappings, base_url, downloader, load, chosen.lone_mappings)
     receipts = shelf.put(receipts, load)
     records = said.catalogue.records
     rows = [mend.mapping(records[receipt.name]) for receipt in receipts if receipt.name in records]

@@ -27,6 +27,12 @@ class Chosen:
     has_shrunk: bool = False  # the server lists less than before: its answer is not to be saved
     doubts: tuple[Problem, ...] = ()  # of the problems those for which nothing may be purged
     listed: tuple[str, ...] = ()  # all files of the context, where a context list says so
+    files: tuple[str, ...] = ()  # just these were asked for, by name; the contexts are not looked after
+
+    @property
+    def lone_mappings(self) -> tuple[str, ...]:
+        """The mappings to bring without what they name."""
+        return tuple(filter(names.is_mapping, self.files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +70,18 @@ def settle(
     selected = selection.select(info, wanted, read)
     takes_default = is_first or selected.takes_default
     more = {info.default_context} if is_first else set()
-    if takes_default and pinned is not None and info.lists(pinned):
+    if takes_default and pinned is not None and info.lists(pinned) and not wanted.files:
         more.add(pinned)
+    unknown = [name for name in selected.files if name not in known.records]
+    strangers = [Problem(name, "the server's catalogue has no entry for it") for name in unknown]
     contexts = tuple(sorted({*selected.contexts, *more}))
     chosen = Chosen(
         contexts,
         takes_default,
         tuple(sorted({*contexts, *info.mappings})) if wanted.all_contexts else contexts,
-        (*info.problems, *known.problems, *selected.problems),
+        (*info.problems, *known.problems, *selected.problems, *strangers),
         doubts=selected.problems,
+        files=tuple(name for name in selected.files if name in known.records),
     )
     return Answer(info, known, chosen)
 
@@ -132,7 +141,7 @@ def load(state: Path, observatory: str) -> Answer:
     raw = json.loads((state / "server_info.json").read_text(encoding="utf-8"))
     chosen = json.loads((state / "contexts.json").read_text(encoding="utf-8"))
     problems = {key: tuple(Problem(**each) for each in chosen[key]) for key in ("problems", "doubts")}
-    lists = {key: tuple(chosen[key]) for key in ("contexts", "mappings", "listed")}
+    lists = {key: tuple(chosen[key]) for key in ("contexts", "mappings", "listed", "files")}
     return Answer(
         serverinfo.parse_server_info(raw, observatory),
         tables.read_catalogue(state / "catalogue.tsv"),

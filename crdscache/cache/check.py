@@ -12,7 +12,7 @@ from crdscache.contexts.records import Action, Kind, ManifestRow, PlanRow, Probl
 
 
 def of_plan(drawn: Plan, disk: Disk, *, reads_mappings: bool = True) -> list[VerdictRow]:
-    """Judge each file that the plan looks after, and list what is dark; in order of name.
+    """Judge each file that the plan looks after, and list what is dark beside contexts; in order of name.
 
     By presence, kind and length, and by what is known of their sums.
 
@@ -25,7 +25,8 @@ def of_plan(drawn: Plan, disk: Disk, *, reads_mappings: bool = True) -> list[Ver
     rows = [_of_mapping(row, disk, reads=reads_mappings) for row in mappings]
     rows += [_of_reference(row, drawn, disk) for row in drawn.rows]
     rows = with_rejections(rows, rejected(disk.catalogue))
-    rows += dark.find(disk.cache, disk.mode, (row.path for row in drawn.manifest), disk.catalogue)
+    if not drawn.is_of_files:
+        rows += dark.find(disk.cache, disk.mode, (row.path for row in drawn.manifest), disk.catalogue)
     return sorted(rows, key=lambda row: row.name)
 
 

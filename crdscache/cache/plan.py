@@ -49,6 +49,7 @@ class Plan:
     problems: tuple[Problem, ...]  # of the rules, and of data sets that the plan is made for
     sightings: tuple[SightingRow, ...] = ()  # the files of the trees, if it was worth looking there
     found: Mapping[str, os.stat_result] = field(default_factory=dict)  # references that are here, by path
+    is_of_files: bool = False  # of files that were named: what else the cache has is not looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Scope:
     parts: Parts = ALL_PARTS  # references of these only, and what the default must have
     listed: frozenset[str] | None = None  # what a context list says that the context has
     leaves_rejected: bool = False  # what the server has rejected, but what the default must have
+    files: tuple[str, ...] = ()  # beside those of the contexts, these; `chosen` limits references to them
 
     @property
     def has_references(self) -> bool:
@@ -89,11 +91,12 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
     """
     closures = [closure.walk(context, disk.load) for context in scope.contexts]
     default = closure.walk(scope.default_context, disk.load)
-    files = manifest.mapping_rows(closures, default, disk)
+    files = manifest.mapping_rows(closures, default, disk, filter(names.is_mapping, scope.files))
     references = []
     if scope.has_references:
-        references = manifest.reference_rows(closures, default, disk, holdings)
+        references = manifest.reference_rows(closures, default, disk, holdings, scope.files)
     of_rules = [problem for one in closures for problem in one.problems]
+    of_rules += manifest.problems_of_named(scope.files, references, disk)
     if scope.listed is not None and not of_rules:  # where rules are missing, so is all that they name
         needed = (row.name for row in (*files, *references))
         of_rules += contextlist.departures(scope.listed, needed)
@@ -109,7 +112,14 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
     rows = twins.refuse(rows, disk.cache.root, twins.ignores_case)
     if not (scope.fetch or scope.check):
         rows = [row for row in rows if row.action is not Action.MISSING]
-    return Plan((*files, *references), tuple(rows), (*problems, *of_rules), tuple(sightings), found)
+    return Plan(
+        (*files, *references),
+        tuple(rows),
+        (*problems, *of_rules),
+        tuple(sightings),
+        found,
+        is_of_files=bool(scope.files),
+    )
 
 
 def _decide(row: ManifestRow, status: os.stat_result | None, disk: Disk, scope: Scope) -> PlanRow:
@@ -272,14 +282,15 @@ def sweep(disk: Disk, rows: Iterable[PlanRow], scope: Scope) -> None:
 def leftovers(disk: Disk, rows: Iterable[PlanRow], scope: Scope) -> list[Path]:
     """Find our own temporaries that no plan wants: what killed runs left.
 
-    A run that does not fetch references cannot tell which of their parts are wanted, and leaves them.
+    A run that does not fetch the references of contexts cannot tell which of their parts are wanted, and
+    leaves them.
     """
     cache = disk.cache
     references = layout.reference_directories(cache, disk.mode) if scope.has_references else []
     state = [*(cache.state / name for name in _STATE), *(cache.state / "trash").glob("*/")]
     places = (cache.mappings, cache.config, *references, *state)
     found = [path for place in places if place.is_dir() for path in _temporaries(place)]
-    if not scope.fetch:
+    if not scope.fetch or scope.files:
         found = [path for path in found if not (publish.is_part(path.name) and path.parent in references)]
     if not found:
         return []

@@ -10,6 +10,7 @@ _EXAMPLES = """\
   cron_sync --all --fetch-references --check-files        everything, as the old crontabs have it
   cron_sync --contexts hst-operational --fetch-references what the pipelines need
   cron_sync --dataset-files *_raw.fits                    just what these data sets need
+  cron_sync --files x1234567j_drk.fits                    just this reference
   cron_sync --fetch-references --adopt /grp/cdbs --adopt-mode hardlink --dry-run
                                                           what can be taken over from there?
   cron_sync --check-sha1sum --repair-files                compare all with the catalogue, mend what is wrong
@@ -46,6 +47,12 @@ def make_parser() -> argparse.ArgumentParser:
     less = parser.add_argument_group("less than a context")
     less.add_argument("--instruments", nargs="+", metavar="I", help="only references of these instruments")
     less.add_argument("--types", nargs="+", metavar="T", help="only references of these types")
+    less.add_argument(
+        "--files",
+        nargs="+",
+        metavar="F",
+        help="just these mappings and references, by name, or those of @LIST",
+    )
     less.add_argument(
         "--dataset-files", nargs="+", metavar="F", help="only the best references of these files, or of @LIST"
     )

@@ -35,6 +35,7 @@ SELECTIONS = {
     "range": ("context_range", None),
     "up_to_context": ("up_to_context", None),
     "after_context": ("after_context", None),
+    "files": ("files", []),
 }
 
 
@@ -52,10 +53,14 @@ def collect(options: argparse.Namespace) -> dict[str, Setting]:
         found["observatory"] = Setting(given["observatory"].lower(), "--observatory")
     if given.get("rebind"):
         found["server_url"] = Setting(given["rebind"], "--rebind")
-    if any(given.get(option) for option in SELECTIONS):
+    # Of the commands that know no contexts, `--files` means data sets.
+    if "contexts" in given and any(given.get(option) for option in SELECTIONS):
         # A selection on the command line replaces the one of the layers below as a whole.
         for option, (key, nothing) in SELECTIONS.items():
-            found[key] = Setting(given[option] or nothing, f"--{option.replace('_', '-')}")
+            found[key] = Setting(given.get(option) or nothing, f"--{option.replace('_', '-')}")
+    if found.get("files"):
+        lines = arguments.listed(given.get("files") or [])
+        found["files"] = Setting([word for line in lines for word in line.split()], "--files")
     found |= _asked(given)
     found |= _datasets(given.get("dataset_files") or [], given.get("dataset_ids") or [])
     return found | _told(word for words in given["config"] for word in words)

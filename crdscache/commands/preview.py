@@ -147,8 +147,9 @@ def foresee(config: Settings, stamp: identity.Identity) -> Preview:
         shelf = mappings.Shelf(config.cache.mappings, Path(scratch), said.catalogue)
         load = rules.Rules(config.cache.mappings, said.catalogue, None, shelf.find).load
         places = sources.Sources(config.transfers.sources, config.cache.observatory)
+        chosen, base_url = said.chosen, said.info.mapping_url
         with fetch.Downloader(config.patience, config.connections, places) as downloader:
-            receipts = shelf.bring(said.chosen.mappings, said.info.mapping_url, downloader, load)
+            receipts = shelf.bring(chosen.mappings, base_url, downloader, load, chosen.lone_mappings)
         disk = steps.disk(config, said, load)
         needed = _needs(config, said, rules.loader(shelf.read))
         scope = steps.scope(config, said, stamp, needed.references)

@@ -11,6 +11,8 @@ from crdscache.contexts.symbolic import Read
 from crdscache.errors import MappingError, MissingMappingError, SettingsError, UnsafeNameError
 
 _RANGE = re.compile(r"(\d{1,9}):(\d{1,9})", re.ASCII)
+# The client's way to say that a file lies in the cache.
+_IN_THE_CACHE = "crds://"
 _SERIAL = re.compile(r"_(\d{1,9})\.pmap\Z", re.ASCII)
 
 
@@ -24,6 +26,7 @@ class Wanted:
     serials: tuple[int, int] | None = None  # those from one serial number to another, both included
     up_to: str | None = None  # all up to this one, by name, itself included
     after: str | None = None  # all from this one on, by name, itself included
+    files: tuple[str, ...] = ()  # just these mappings and references, whatever the rest says
 
     @property
     def is_by_name(self) -> bool:
@@ -39,13 +42,14 @@ class Selection:
     contexts: tuple[str, ...]  # sorted; an imap or rmap only where it was asked for by name
     takes_default: bool
     problems: tuple[Problem, ...] = ()
+    files: tuple[str, ...] = ()  # sorted; in place of contexts
 
 
 def select(info: ServerInfo, wanted: Wanted, read: Read | None = None) -> Selection:
     """Find the contexts that are meant among those that the server lists.
 
     A name that the server does not list is a problem, and left out. All but explicit names bring the
-    server's default.
+    server's default. Where files are named there are no contexts, but the server's default is meant too.
 
     Parameters
     ----------
@@ -59,6 +63,8 @@ def select(info: ServerInfo, wanted: Wanted, read: Read | None = None) -> Select
     """
     if wanted.last_n < 0:
         raise SettingsError(f"last_n is {wanted.last_n}, must not be negative")
+    if wanted.files:
+        return _files(info, wanted.files, read)
     chosen, problems = _by_name(info, wanted.contexts, read)
     pmaps = [name for name in info.mappings if name.endswith(".pmap")]
     if wanted.all_contexts:
@@ -75,6 +81,21 @@ def select(info: ServerInfo, wanted: Wanted, read: Read | None = None) -> Select
     if not wanted.is_by_name:
         chosen.add(info.default_context)
     return Selection(tuple(sorted(chosen)), info.default_context in chosen, tuple(problems))
+
+
+def _files(info: ServerInfo, texts: tuple[str, ...], read: Read | None) -> Selection:
+    named, others = set(), []
+    for text in texts:
+        name = text.removeprefix(_IN_THE_CACHE)
+        if names.is_reference(name):
+            named |= {name, names.geis_data(name) or name}
+        else:
+            others.append(name)
+    try:
+        rules, problems = _by_name(info, tuple(others), read)
+    except SettingsError as error:
+        raise SettingsError(f"files: {error}, or the name of a reference") from error
+    return Selection((), takes_default=True, problems=tuple(problems), files=tuple(sorted(named | rules)))
 
 
 def _by_name(

@@ -82,6 +82,7 @@ class Shelf:
     def __init__(self, here: Path, aside: Path, catalogue: Catalogue, mend: Mend | None = None) -> None:
         self._here, self._aside, self._records, self._mend = here, aside, catalogue.records, mend
         self._copies: dict[str, Path] = {}
+        self._alone: frozenset[str] = frozenset()
         self._flaws: dict[str, str] = {}
 
     def find(self, record: FileRecord) -> Path | None:
@@ -102,32 +103,44 @@ class Shelf:
             raise MissingMappingError(name) from error
 
     def bring(
-        self, wanted: Iterable[str], base_url: str, downloader: Downloader, load: Load
+        self,
+        wanted: Iterable[str],
+        base_url: str,
+        downloader: Downloader,
+        load: Load,
+        alone: Iterable[str] = (),
     ) -> list[Receipt]:
         """Bring the closures of `wanted`, level by level, as copies.
 
         Parameters
         ----------
+        alone
+            Mappings to be brought without what they name.
         load
             Reads a mapping that is here, or a copy.
 
         Returns
         -------
         list
-            One receipt per mapping of the closures, in order of name.
+            One receipt per mapping, in order of name.
         """
         receipts: dict[str, Receipt] = {}
-        level = sorted(set(wanted))
-        while level:
+
+        def bring_level(level: set[str]) -> set[str]:
             orders = [
                 Order(self._records[name], base_url + name, self._aside / name)
-                for name in level
+                for name in sorted(level)
                 if name in self._records and self._is_to_come(name)
             ]
             for receipt in downloader.bring_all(orders, publish=False):
                 receipts[receipt.name] = self._brought(receipt)
-            below = {child for name in level for child in _children(name, load, receipts)}
-            level = sorted(below - receipts.keys())
+            return {child for name in sorted(level) for child in _children(name, load, receipts)}
+
+        level = set(wanted)
+        while level:
+            level = bring_level(level) - receipts.keys()
+        self._alone = frozenset(set(alone) - receipts.keys())
+        bring_level(set(self._alone))
         return [receipts[name] for name in sorted(receipts)]
 
     def _is_to_come(self, name: str) -> bool:
@@ -175,7 +188,7 @@ class Shelf:
         if self._copies:
             publish.sync_directory(self._here)
         pending = {receipt.name for receipt in receipts if receipt.outcome is Outcome.PENDING}
-        ends = {name: _waits(name, load, pending) for name in waiting} | refused
+        ends = {name: self._waits(name, load, pending) for name in waiting} | refused
         return [
             ends.get(receipt.name) or self._put_receipt(receipt)
             if receipt.outcome is Outcome.FETCHED
@@ -191,6 +204,15 @@ class Shelf:
         below = closure.walk(name, load)
         others = (one for one in below.mappings if one != name)
         return below.is_whole and all(one not in waiting and (self._here / one).exists() for one in others)
+
+    def _waits(self, name: str, load: Load, pending: set[str]) -> Receipt:
+        if name in self._alone:
+            cure = f"not put in place, as not all that it names is here: --contexts {name} brings that too"
+            return Receipt(name, Outcome.FAILED, reason=cure)
+        problems = closure.walk(name, load).problems
+        outcome = Outcome.PENDING if pending.issuperset(one.name for one in problems) else Outcome.FAILED
+        lacks = "; ".join(f"{one.name}: {one.reason}" for one in problems[:1])
+        return Receipt(name, outcome, reason=f"not put in place, as it is not whole: {lacks}")
 
     def _put_one(self, name: str) -> None:
         if self._mend is not None and name in self._flaws:
@@ -208,13 +230,6 @@ def _children(name: str, load: Load, receipts: dict[str, Receipt]) -> tuple[str,
         return ()
     receipts.setdefault(name, Receipt(name, Outcome.KEPT))
     return _mappings(links)
-
-
-def _waits(name: str, load: Load, pending: set[str]) -> Receipt:
-    problems = closure.walk(name, load).problems
-    outcome = Outcome.PENDING if pending.issuperset(one.name for one in problems) else Outcome.FAILED
-    lacks = "; ".join(f"{one.name}: {one.reason}" for one in problems[:1])
-    return Receipt(name, outcome, reason=f"not put in place, as it is not whole: {lacks}")
 
 
 def _mappings(links: Links) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Context lists in the terms of a run: what a run makes by one, and how a list is made."""
+"""Lists in the terms of a run: of a context, or of files; what a run makes by one, and how a list is made."""
 
 from collections.abc import Container, Mapping
 from dataclasses import replace
@@ -27,13 +27,16 @@ _SELECTIONS: dict[str, object] = {
     "after_context": None,
     "instruments": [],
     "types": [],
+    "files": [],
     "dataset_files": [],
     "dataset_ids": [],
 }
+# What would need to know all that is wanted.
+_PURGES = dict.fromkeys(("purge_mappings", "purge_references", "purge_rejected"), False)
 
 
 def narrow(values: Mapping[str, Any], told: Container[str]) -> dict[str, Any]:
-    """Change settings to those of a run that makes what a context list has, if one is set.
+    """Change settings to those of a run that makes what a list has, of a context or of files, if one is set.
 
     Parameters
     ----------
@@ -46,7 +49,7 @@ def narrow(values: Mapping[str, Any], told: Container[str]) -> dict[str, Any]:
         There is another selection, or the list makes no sense.
     """
     if not values["context_list"]:
-        return dict(values)
+        return _of_files(values, told) if values["files"] else dict(values)
     others = [key for key in _SELECTIONS if key in told and values[key]]
     if others:
         message = f"context_list: the list says what is wanted, so not with {', '.join(others)}"
@@ -55,6 +58,17 @@ def narrow(values: Mapping[str, Any], told: Container[str]) -> dict[str, Any]:
     # What a tree has is compared with the list too, not only by its length.
     how = {"fetch_references": True, "adopt_sums": True, "layout": found.mode.value}
     return {**values, **_SELECTIONS, "contexts": [found.context], **how}
+
+
+def _of_files(values: Mapping[str, Any], told: Container[str]) -> dict[str, Any]:
+    """Change settings to those of a run for files by name: no context is looked after, and nothing purged."""
+    others = {**_SELECTIONS, **_PURGES}
+    del others["files"]
+    beside = [key for key in others if key in told and values[key]]
+    if beside:
+        message = f"files: just these are looked after, so not with {', '.join(beside)}"
+        raise SettingsError(message)
+    return {**values, **others, "fetch_references": True}
 
 
 def admit(config: Settings, *, set_up: bool) -> Identity:

@@ -211,7 +211,7 @@ def for_set_up(values: Mapping[str, Any]) -> dict[str, Any]:
     named = any(values[key] for key in _SELECTIONS)
     no_references = {"fetch_references": False, "check_files": False, "check_sha1sum": False}
     no_references |= {"purge_mappings": False, "purge_references": False, "purge_rejected": False}
-    nothing_of: dict[str, list[str]] = {"adopt": [], "dataset_files": [], "dataset_ids": []}
+    nothing_of: dict[str, list[str]] = {"adopt": [], "files": [], "dataset_files": [], "dataset_ids": []}
     one_job = {"shards": 1}  # each costs the start of a process, and there is nothing for it to do
     return {
         **values,
@@ -277,6 +277,7 @@ def _wanted(values: Mapping[str, Any]) -> Wanted:
         None if serials is None else selection.parse_serials(serials),
         values["up_to_context"],
         values["after_context"],
+        tuple(values["files"]),
     )
 
 

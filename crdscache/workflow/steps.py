@@ -49,6 +49,8 @@ def scope(
 ) -> Scope:
     """Say what the run looks after; `references` are those of the data sets that were asked for, if any."""
     listed = frozenset(said.chosen.listed) or None
+    if said.chosen.files:
+        references = frozenset(said.chosen.files)
     return Scope(
         said.chosen.contexts,
         stamp.pinned or said.info.default_context,
@@ -62,6 +64,7 @@ def scope(
         config.parts,
         listed,
         config.purging.rejected,
+        said.chosen.files,
     )
 
 
@@ -90,6 +93,8 @@ def saved_plan(config: Settings, known: Mapping[str, Hashed] | None = None) -> t
     holdings = identity.NONE if stamp is None else stamp.holdings
     contexts, default = said.chosen.contexts, said.info.default_context
     looked = Scope(contexts, default, fetch=False, check=True, source="", tolerated=config.tolerate_missing)
+    if said.chosen.files:
+        looked = replace(looked, files=said.chosen.files, chosen=frozenset(said.chosen.files))
     drawn = plan.draw_up(here, looked, holdings, said.chosen.problems)
     if config.fetch_references or config.check_files:
         return here, drawn
@@ -146,7 +151,7 @@ def make_room(config: Settings, rows: Iterable[PlanRow]) -> None:
 
 def promise(config: Settings, said: Answer, stamp: identity.Identity) -> commit.Promise:
     """Say what a context must have to become the default of this cache."""
-    is_filtered = bool(config.dataset_files or config.dataset_ids)
+    is_filtered = bool(config.dataset_files or config.dataset_ids or config.wanted.files)
     fetches_default = config.fetch_references and said.chosen.takes_default and not is_filtered
     fetched = (
         identity.holdings_of(config.parts, config.cache.observatory) if fetches_default else identity.NONE

@@ -84,3 +84,16 @@ def test_answer_is_read_as_it_was_written(demo_root: Path, tmp_path: Path) -> No
     answer.save(settled, tmp_path)
 
     assert answer.load(tmp_path, "hst") == settled
+
+
+def test_files_are_those_of_the_catalogue_and_no_context_comes_along(demo_root: Path) -> None:
+    names = ("68v08000j_drk.fits", "hst_acs_darkfile_0003.rmap", "nobody.fits")
+    info = written.told(demo_root, LATEST)
+
+    settled = answer.settle(info, Wanted(files=names), is_first=False, pinned=FORMER)
+    first = answer.settle(info, Wanted(files=names), is_first=True)
+
+    problem = Problem("nobody.fits", "the server's catalogue has no entry for it")
+    expected = Chosen((), takes_default=True, mappings=(), problems=(problem,), files=names[:2])
+    assert (settled.chosen, settled.chosen.lone_mappings) == (expected, names[1:2])
+    assert (first.chosen.contexts, first.chosen.files) == ((LATEST,), names[:2])

@@ -192,3 +192,38 @@ def test_unknown_reference_is_lacked_only_if_it_is_not_here(tmp_path: Path) -> N
 
     assert (missing, no_file) == (["odd.fits"], ["odd.fits"])
     assert disk.lacks("hst_2.pmap", ALL, NO_TOLERANCE) == []
+
+
+def test_named_references_belong_where_the_default_or_any_rules_here_have_them_else_where_their_name_says(
+    tmp_path: Path,
+) -> None:
+    disk = little(tmp_path)
+    default = closure.walk("hst_1.pmap", disk.load)
+    asked = ("1234567j_drk.fits", "odd.fits", "7654321l_new.fits", "strange.fits", "acs_1.imap")
+
+    rows = manifest.reference_rows([], default, disk, Holdings(("acs",)), asked)
+
+    where = "references/hst"
+    assert rows == [
+        row(disk, "1234567j_drk.fits", "acs/darkfile", where, is_held=True),
+        row(disk, "7654321l_new.fits", "cos/unknown", where, is_held=False),
+        row(disk, "odd.fits", "wfc3/darkfile", where, is_held=False),
+        row(disk, "strange.fits", "unknown/unknown", where, is_held=False),
+    ]
+    assert list(manifest.problems_of_named(asked, rows, disk)) == []
+
+
+def test_named_files_without_a_place_or_without_what_they_name_are_problems(tmp_path: Path) -> None:
+    disk = little(tmp_path, mode=Mode.INSTRUMENT)
+    (disk.cache.mappings / "wfc3_dark_1.rmap").unlink()
+    default = closure.walk("hst_1.pmap", disk.load)
+    asked = ("odd.fits", "hst_2.pmap", "acs_1.imap", "7654321l_new.fits", "hst_3.pmap")
+
+    rows = manifest.reference_rows([], default, disk, NONE, asked)
+
+    assert [each.path for each in rows] == ["references/hst/cos/7654321l_new.fits"]
+    assert {problem.name: problem.reason for problem in manifest.problems_of_named(asked, rows, disk)} == {
+        "odd.fits": "neither its name nor any rules that are here tell its instrument",
+        "hst_2.pmap": "not all that it names is here: --contexts hst_2.pmap brings that too",
+        "hst_3.pmap": "hst_3.pmap: neither here nor on the server (path: hst_3.pmap)",
+    }

@@ -353,10 +353,12 @@ def test_part_of_a_file_that_is_still_to_come_is_kept(disk: Disk, action: Action
     assert plan.leftovers(disk, rows, FETCH) == []
 
 
-def test_run_that_fetches_no_references_leaves_their_parts(disk: Disk) -> None:
+@pytest.mark.parametrize(
+    "scope", [replace(FETCH, fetch=False), replace(FETCH, contexts=(), files=("8221321au.r3d",))]
+)
+def test_run_that_fetches_no_references_of_contexts_leaves_their_parts(disk: Disk, scope: Scope) -> None:
     """A crontab may have runs of both kinds: what one has begun is not for the other to drop."""
     (disk.cache.references / ".x.fits.0123456789ab.part").touch()
-    scope = replace(FETCH, fetch=False)
     drawn = plan.draw_up(disk, scope, NONE)
 
     assert plan.leftovers(disk, drawn.rows, scope) == []

@@ -73,7 +73,7 @@ def test_a_selection_replaces_that_of_the_layers_below_as_a_whole(
     found = overrides.collect(parsed(line))
 
     ends = dict.fromkeys(("context_range", "up_to_context", "after_context"))
-    nothing = {"all_contexts": False, "contexts": [], "last_n_contexts": 0, **ends}
+    nothing = {"all_contexts": False, "contexts": [], "last_n_contexts": 0, "files": [], **ends}
     assert {key: setting.value for key, setting in found.items()} == nothing | values
 
 
@@ -115,3 +115,13 @@ def test_files_of_data_sets_are_named_for_a_process_that_stands_elsewhere(
     found = overrides.collect(parsed("--dataset-files a.fits @list"))
 
     assert found["dataset_files"].value == [f"{tmp_path}/a.fits", f"{tmp_path}/b.fits", "/c.fits"]
+
+
+def test_files_are_words_also_those_of_a_list_and_replace_other_selections(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("# for a test\nb.fits c.rmap\n\nd.fits\n")
+
+    found = overrides.collect(parsed(f"--files a.fits @{tmp_path}/list"))
+
+    assert found["files"] == Setting(["a.fits", "b.fits", "c.rmap", "d.fits"], "--files")
+    assert (found["contexts"].value, found["all_contexts"].value) == ([], False)
+    assert overrides.collect(parsed("--all"))["files"] == Setting([], "--files")

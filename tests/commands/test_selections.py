@@ -1,6 +1,7 @@
 """Which contexts, and which references of them, a sync looks after."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.caches import FORMER, LATEST, Cache
 from tests.invariants import check_invariants, closure, references_of
 
 QUICK = Patience(connect_timeout_s=5, read_timeout_s=5, tries=1, backoff_s=0, backoff_max_s=0)
+FIRST = CONTEXTS[0]
 TAGS = ("latest", "operational", "edit", "2021-07-01", "2022-09-05T08:00:00", "2024-02-02 13:20:00.5")
 PARTS = ("acs", "acs-darkfile", "acs-d2imfile", "cos", "wfc3-drkcfile", "wfpc2-offtab", "wfpc2-maskfile")
 NARROW = [f"hst-{part}-{tag}" for part in PARTS for tag in TAGS]
@@ -143,3 +145,56 @@ def test_name_that_the_rules_do_not_have_is_usage(rules_cache: Cache) -> None:
 
     assert done.status == 2
     assert "context 'hst-stis-edit': hst_0007.pmap has no 'stis', only acs, cos, wfc3, wfpc2" in done.err
+
+
+def test_files_come_by_name_and_nothing_else_does(
+    rules_cache: Cache, server: Server, demo_root: Path
+) -> None:
+    """Whatever the settings say of contexts; the cache promises no more for it."""
+    server.set_default(LATEST)
+    site = rules_cache.home / "quick.yaml"
+    site.write_text(site.read_text() + "last_n_contexts: 2\ninstruments: [wfc3]\n")
+    before = {path.name for path in rules_cache.mappings.iterdir()}
+    rule = "hst_acs_darkfile_0003.rmap"
+    names = ("crds://e6o0938au.r3h", "68v08000j_drk.fits", rule, "nobody.fits", FIRST)
+
+    told = rules_cache.run("cron_sync", "--files", *names, "--dry-run", "--json")
+    done = rules_cache.run("cron_sync", "--files", *names)
+
+    wanted = {"e6o0938au.r3h", "e6o0938au.r3d", "68v08000j_drk.fits"}
+    size_bytes = sum((demo_root / "references" / "hst" / name).stat().st_size for name in wanted)
+    fetched = told.data["fetch_references"], told.data["fetch_references_bytes"]
+    assert (told.status, fetched) == (1, (3, size_bytes))
+    assert (done.status, here(rules_cache), holdings(rules_cache)) == (1, wanted, [])
+    assert {path.name for path in rules_cache.mappings.glob("[!.]*")} == before | {rule}
+    failures = [
+        "nobody.fits: the server's catalogue has no entry for it",
+        f"{FIRST}: not put in place, as not all that it names is here: --contexts {FIRST} brings that too",
+    ]
+    assert sorted(line for line in done.err.splitlines() if line.startswith("failed")) == sorted(
+        f"failed: {failure}" for failure in failures
+    )
+    assert rules_cache.default() == FORMER
+    check_invariants(rules_cache.root, "hst", server)
+
+
+def test_files_that_the_default_waits_for_let_it_move(
+    whole_cache: Cache, server: Server, demo_root: Path
+) -> None:
+    """What there is decides, whoever brought it."""
+    needed = references_of(whole_cache.root, "hst", FORMER)
+    new = references_of(demo_root, "hst", LATEST).keys() - needed.keys()
+    for name in closure(demo_root / "mappings" / "hst", LATEST):
+        shutil.copy(demo_root / "mappings" / "hst" / name, whole_cache.mappings)
+    server.set_default(LATEST)
+    listed = whole_cache.home / "list"
+    listed.write_text("# what is new\n" + "\n".join(sorted(new)))
+    words = ("--files", f"@{listed}", "--check-files")
+
+    done = whole_cache.run("cron_sync", *words, "--json")
+    again = whole_cache.run("cron_sync", *words)
+
+    assert (done.status, done.data["verdicts"]) == (0, {"ok": len(new)})
+    assert (whole_cache.default(), again.status, again.out, again.err) == (LATEST, 0, "", "")
+    assert holdings(whole_cache) == ["all"]
+    check_invariants(whole_cache.root, "hst", server, is_clean=True)

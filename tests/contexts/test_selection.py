@@ -256,6 +256,25 @@ def test_N27_rules_that_lead_to_what_the_server_does_not_list_are_a_problem() ->
     assert select(INFO, Wanted(contexts=asked), read) == selection
 
 
+def test_files_stand_in_place_of_contexts_and_the_default_is_meant() -> None:
+    asked = ("crds://b.fits", "a.r3h", "hst_0001.pmap", "b.fits", "hst-acs-darkfile-edit", "hst_0008.pmap")
+
+    assert select(INFO, Wanted(contexts=(EDIT,), last_n=3, files=asked), read) == Selection(
+        (),
+        takes_default=True,
+        problems=(Problem("hst_0008.pmap", "the server does not list it"),),
+        files=("a.r3d", "a.r3h", "b.fits", "hst_0001.pmap", "hst_acs_darkfile_0001.rmap"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["../x.fits", "references/x.fits", "x.txt", "crds://", ".x.fits", "x.fits\n"]
+)
+def test_S07_file_that_has_no_name_of_one_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^files: context .*: expected .*, or the name of a reference$"):
+        select(INFO, Wanted(files=("a.fits", text)))
+
+
 def test_names_of_which_nothing_is_left_are_refused() -> None:
     with pytest.raises(
         SettingsError, match="say N/A for hst-cos-edit, hst-acs-mlintab-edit: nothing is left"

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -61,18 +61,18 @@ class Place:
         }
 
     def run(
-        self, *wanted: str, aside: Path | None = None, mend: Mender | None = None
+        self, *wanted: str, aside: Path | None = None, mend: Mender | None = None, alone: Sequence[str] = ()
     ) -> tuple[Shelf, dict[str, Receipt], Rules]:
         """Bring closures as copies."""
         known = Catalogue(dict(self.server.archive.records))
         shelf = Shelf(self.directory, aside or self.directory, known, mend)
         rules = Rules(self.directory, known, None, shelf.find)
         base = self.server.url_of("x.pmap").removesuffix("x.pmap")
-        return shelf, by_name(shelf.bring(wanted, base, self.downloader, rules.load)), rules
+        return shelf, by_name(shelf.bring(wanted, base, self.downloader, rules.load, alone)), rules
 
-    def sync(self, *wanted: str, mend: Mender | None = None) -> dict[str, Receipt]:
+    def sync(self, *wanted: str, mend: Mender | None = None, alone: Sequence[str] = ()) -> dict[str, Receipt]:
         """Bring closures, and put them where readers look; `seen` grows by what is there at each look."""
-        shelf, receipts, rules = self.run(*wanted, mend=mend)
+        shelf, receipts, rules = self.run(*wanted, mend=mend, alone=alone)
         return by_name(shelf.put(receipts.values(), self.watch(rules.load)))
 
     def mender(self, policy: Policy, known: dict[str, Hashed] | None = None) -> Mender:
@@ -426,3 +426,26 @@ def test_mapping_that_is_only_looked_at_is_brought_once_where_it_is_not_here_rig
     assert place.server.requests == {"GET wfc3_1.imap": 1, "GET hst_1.pmap": 1, "GET hst_3.pmap": 1}
     assert place.here == {right.name, wrong.name}
     assert not any(copy.exists() for copy in copies if copy is not None)
+
+
+def test_mapping_alone_comes_without_what_it_names_and_is_put_if_that_is_here(place: Place) -> None:
+    place.sync("hst_1.pmap")
+    asked = ["hst_2.pmap", "wfc3_dark_1.rmap", "wfc3_1.imap", "acs_1.imap"]
+
+    first = place.sync(alone=["hst_2.pmap"])
+    lone = place.here, place.aside
+    second = place.sync(alone=asked)
+
+    why = "not put in place, as not all that it names is here: --contexts hst_2.pmap brings that too"
+    assert first == {"hst_2.pmap": Receipt("hst_2.pmap", Outcome.FAILED, reason=why)}
+    assert lone == (ONE, {"hst_2.pmap"})
+    assert outcomes(second) == {
+        name: Outcome.KEPT if name == "acs_1.imap" else Outcome.FETCHED for name in sorted(asked)
+    }
+    assert (place.here, place.is_whole("hst_2.pmap")) == (set(TREE), True)
+
+
+def test_mapping_alone_that_a_context_needs_too_is_brought_with_it(place: Place) -> None:
+    receipts = place.sync("hst_2.pmap", alone=["acs_1.imap", "wfc3_dark_1.rmap"])
+
+    assert outcomes(receipts) == dict.fromkeys(sorted(TREE.keys() - {"hst_1.pmap"}), Outcome.FETCHED)

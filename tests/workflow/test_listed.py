@@ -74,6 +74,31 @@ def test_another_selection_beside_a_list_is_refused(cache: Layout, path: Path) -
         listed.narrow(values(cache.root, path, contexts=[LATEST]), {"contexts", "all_contexts"})
 
 
+def test_files_take_the_place_of_all_selections_and_purges(cache: Layout) -> None:
+    site = {"last_n_contexts": 3, "instruments": ["acs"], "dataset_ids": ["J1"], "purge_references": True}
+    before = values(cache.root, files=["x.fits"], **site)
+
+    after = listed.narrow(before, {"files", "contexts"})
+
+    assert {key: value for key, value in after.items() if value != before[key]} == {
+        "last_n_contexts": 0,
+        "instruments": [],
+        "dataset_ids": [],
+        "purge_references": False,
+        "fetch_references": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "beside", [{"types": ["darkfile"]}, {"purge_mappings": True}, {"all_contexts": True}]
+)
+def test_another_selection_or_a_purge_beside_files_is_refused(
+    cache: Layout, beside: dict[str, object]
+) -> None:
+    with pytest.raises(SettingsError, match=f"just these are looked after, so not with {next(iter(beside))}"):
+        listed.narrow(values(cache.root, files=["x.fits"], **beside), {"files", *beside})
+
+
 def test_list_of_another_observatory_is_refused(cache: Layout, path: Path) -> None:
     with pytest.raises(SettingsError, match="line 3: the list is for hst, the cache for jwst"):
         listed.narrow(values(cache.root, path, observatory="jwst"), ())

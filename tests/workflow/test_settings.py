@@ -187,7 +187,7 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
         "check_sha1sum": True,
         "adopt": ["/cdbs"],
     }
-    more |= {"dataset_files": ["/x.fits"], "dataset_ids": ["X"], "context_list": "/x.sha1"}
+    more |= {"dataset_files": ["/x.fits"], "dataset_ids": ["X"], "context_list": "/x.sha1", "files": ["x"]}
     more |= {"purge_mappings": True, "purge_references": True, "purge_rejected": True}
     changed = settings.for_set_up({**plain, **more, **given})
 
@@ -200,6 +200,7 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
         "purge_references": False,
         "purge_rejected": False,
         "adopt": [],
+        "files": [],
         "dataset_files": [],
         "dataset_ids": [],
         "context_list": None,

@@ -18,6 +18,8 @@ from crdscache.workflow.variables import Setting
 from tests.caches import FORMER, LATEST
 from tests.written import raw_answer
 
+ACS_AND_COS = Holdings(("acs", "cos/darkfile"))
+
 
 def config_with(root: Path, **given: object) -> Settings:
     layers = {key: Setting(value, "the test") for key, value in given.items()}
@@ -51,6 +53,17 @@ def test_the_scope_is_what_the_settings_ask_for_of_the_contexts_that_are_meant(d
     )
 
 
+def test_the_scope_of_files_is_just_these(demo_root: Path) -> None:
+    info = serverinfo.parse_server_info(raw_answer(demo_root, LATEST), "hst")
+    files = ("68v08000j_drk.fits", "hst_acs_darkfile_0003.rmap")
+    said = answer.settle(info, Wanted(files=files), is_first=False)
+
+    stamp = Identity("hst", "http://localhost", "ops", NONE)
+    scope = steps.scope(config_with(demo_root, fetch_references=True), said, stamp, None)
+
+    assert (scope.contexts, scope.files, scope.chosen) == ((), files, frozenset(files))
+
+
 @pytest.mark.parametrize(
     ("context", "given", "expected"),
     [
@@ -62,6 +75,9 @@ def test_the_scope_is_what_the_settings_ask_for_of_the_contexts_that_are_meant(d
         # What some data sets need is no promise for others.
         (LATEST, {"fetch_references": True, "dataset_ids": ["X"]}, Holdings(("acs",))),
         (LATEST, {"fetch_references": True, "dataset_files": ["/x.fits"]}, Holdings(("acs",))),
+        (LATEST, {"fetch_references": True, "files": ["x.fits"]}, Holdings(("acs",))),
+        # Of some parts the promise is these, beside what it was.
+        (LATEST, {"fetch_references": True, "types": ["Darkfile"], "instruments": ["COS"]}, ACS_AND_COS),
     ],
 )
 def test_the_promise_is_the_setting_or_what_is_fetched_for_the_default(
