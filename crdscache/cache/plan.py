@@ -258,18 +258,25 @@ def estimate(rows: Sequence[PlanRow]) -> str:
     return (adopt if adopt.count("\n") > 1 else "") + _estimate(rows, Action.FETCH, "to fetch")
 
 
-def _estimate(rows: Iterable[PlanRow], action: Action, title: str) -> str:
-    n_files: Counter[tuple[str, str]] = Counter()
-    size_bytes: Counter[tuple[str, str]] = Counter()
+def by_type(rows: Iterable[PlanRow], action: Action) -> dict[str, dict[str, int]]:
+    """Add up `files` and `bytes` of what is to be done, by instrument and type: `acs/darkfile`."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
     for row in rows:
         if row.action is action:
-            part = (row.file.instrument, row.file.reftype)
-            n_files[part] += 1
-            size_bytes[part] += row.file.size_bytes or 0
-    lines = [
-        f"{'/'.join(part):24} {n_files[part]:8} files {size_bytes[part]:18} bytes" for part in sorted(n_files)
-    ]
-    return "\n".join([*lines, f"{title:24} {n_files.total():8} files {size_bytes.total():18} bytes", ""])
+            sums = found.setdefault((row.file.instrument, row.file.reftype), {"files": 0, "bytes": 0})
+            sums["files"] += 1
+            sums["bytes"] += row.file.size_bytes or 0
+    return {"/".join(part): found[part] for part in sorted(found)}
+
+
+def _estimate(rows: Iterable[PlanRow], action: Action, title: str) -> str:
+    parts = by_type(rows, action)
+    total = {key: sum(sums[key] for sums in parts.values()) for key in ("files", "bytes")}
+    lines = (
+        f"{part:24} {sums['files']:8} files {sums['bytes']:18} bytes"
+        for part, sums in [*parts.items(), (title, total)]
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def sweep(disk: Disk, rows: Iterable[PlanRow], scope: Scope) -> None:

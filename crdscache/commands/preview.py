@@ -36,6 +36,7 @@ class Numbers:
     fetch_mappings_bytes: int
     fetch_references: int
     fetch_references_bytes: int
+    fetch_by_type: Mapping[str, Mapping[str, int]]  # files and bytes of these, by instrument and type
     adopt: int
     adopt_bytes: int
     repair: int  # of those to fetch and to adopt: in the place of a wrong one
@@ -73,6 +74,7 @@ class Preview:
             sum(fetched),
             totals.n_fetch,
             totals.fetch_bytes,
+            plan.by_type(self.drawn.rows, Action.FETCH),
             totals.n_adopt,
             totals.adopt_bytes,
             totals.n_repair,

@@ -1,13 +1,21 @@
 """The plan in process: what a run would do, and that there is nothing to do."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from crdscache.cache import tables
+from crdscache.commands import cron_sync, overrides, preview
+from crdscache.commands.preview import Numbers
+from crdscache.contexts.records import Outcome
+from crdscache.workflow import listed, settings
 from demo.faults import status
+from demo.observatory import CONTEXTS
+from demo.observatory import EDIT_CONTEXT as EDIT
 from demo.server import Server
 from tests.caches import FORMER, LATEST, Cache, listing, proper
-from tests.invariants import check_invariants, closure
+from tests.invariants import check_invariants, closure, references_of
 
 NOTHING = {
     "server_default": FORMER,
@@ -15,6 +23,7 @@ NOTHING = {
     "fetch_mappings_bytes": 0,
     "fetch_references": 0,
     "fetch_references_bytes": 0,
+    "fetch_by_type": {},
     "adopt": 0,
     "adopt_bytes": 0,
     "repair": 0,
@@ -58,6 +67,69 @@ def test_a_dry_run_tells_exactly_what_the_run_then_fetches_and_writes_nothing(
     again = rules_cache.run("cron_sync", "--fetch-references", "--dry-run", "--json")
     assert again.data == NOTHING | {"server_default": LATEST}
     check_invariants(rules_cache.root, "hst", server, is_clean=True)
+
+
+def foreseen(cache: Cache, line: str) -> Numbers:
+    """Find out what a command line would do, in this process."""
+    given = overrides.collect(cron_sync.make_parser().parse_args(line.split()))
+    resolved = settings.resolve(given, cache.environ)
+    values = listed.narrow({key: setting.value for key, setting in resolved.items()}, given)
+    config = settings.typed(values)
+    return preview.foresee(config, listed.admit(config, set_up=False)).numbers
+
+
+def by_type(server: Server, parts: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Add up references, whose instruments and types are given, as the catalogue has them."""
+    found: dict[str, dict[str, int]] = {}
+    for name, part in parts.items():
+        sums = found.setdefault("/".join(part), {"files": 0, "bytes": 0})
+        sums["files"] += 1
+        sums["bytes"] += server.archive.records[name].size_bytes
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "mappings", "wanted"),
+    [
+        ("--range 1:3", [*CONTEXTS[:3], LATEST], {"acs", "wfc3", "wfpc2"}),
+        (
+            "--last 2 --instruments acs WFC3 --types darkfile",
+            [LATEST, EDIT],
+            {"acs/darkfile", "wfc3/darkfile"},
+        ),
+        ("--types mdriztab maskfile", [LATEST], {"acs/mdriztab", "wfpc2/maskfile"}),
+        ("--contexts hst-acs-biasfile-edit", ["hst_acs_biasfile_0003.rmap"], {"acs"}),
+        ("--up-to-context hst_0002.pmap --instruments cos", [LATEST], set()),
+    ],
+)
+def test_an_estimate_is_exact_by_instrument_and_type(
+    rules_cache: Cache, server: Server, demo_root: Path, *, line: str, mappings: list[str], wanted: set[str]
+) -> None:
+    server.set_default(LATEST)
+    parts = {name: part for each in mappings for name, part in references_of(demo_root, "hst", each).items()}
+    needed = {name: part for name, part in parts.items() if wanted & {part[0], "/".join(part)}}
+
+    numbers = foreseen(rules_cache, f"{line} --fetch-references")
+
+    assert numbers.fetch_by_type == by_type(server, needed)
+    n_bytes = sum(server.archive.records[name].size_bytes for name in needed)
+    assert (numbers.fetch_references, numbers.fetch_references_bytes) == (len(needed), n_bytes)
+
+
+def test_a_run_fetches_just_what_the_estimate_has_of_each_type(rules_cache: Cache, server: Server) -> None:
+    line = "--last 2 --instruments acs wfpc2 --types darkfile biasfile --fetch-references"
+
+    told = foreseen(rules_cache, line)
+    done = rules_cache.run("cron_sync", *line.split())
+    state = rules_cache.state
+    rows = [row for path in sorted((state / "fetched").glob("*.tsv")) for row in tables.read_receipts(path)]
+
+    parts = {row.name: (row.instrument, row.reftype) for row in tables.read_manifest(state / "manifest.tsv")}
+    fetched = {row.name: parts[row.name] for row in rows if row.outcome is Outcome.FETCHED}
+    assert (done.status, len(fetched)) == (0, told.fetch_references)
+    assert by_type(server, fetched) == told.fetch_by_type
+    assert sum(row.size_bytes for row in rows) == told.fetch_references_bytes
+    assert foreseen(rules_cache, line).fetch_by_type == {}
 
 
 @pytest.mark.parametrize(

@@ -162,9 +162,14 @@ def test_files_come_by_name_and_nothing_else_does(
     done = rules_cache.run("cron_sync", "--files", *names)
 
     wanted = {"e6o0938au.r3h", "e6o0938au.r3d", "68v08000j_drk.fits"}
-    size_bytes = sum((demo_root / "references" / "hst" / name).stat().st_size for name in wanted)
-    fetched = told.data["fetch_references"], told.data["fetch_references_bytes"]
-    assert (told.status, fetched) == (1, (3, size_bytes))
+    size = {name: (demo_root / "references" / "hst" / name).stat().st_size for name in wanted}
+    assert (told.status, told.data["fetch_by_type"]) == (
+        1,
+        {
+            "acs/darkfile": {"files": 1, "bytes": size["68v08000j_drk.fits"]},
+            "wfpc2/darkfile": {"files": 2, "bytes": size["e6o0938au.r3h"] + size["e6o0938au.r3d"]},
+        },
+    )
     assert (done.status, here(rules_cache), holdings(rules_cache)) == (1, wanted, [])
     assert {path.name for path in rules_cache.mappings.glob("[!.]*")} == before | {rule}
     failures = [
