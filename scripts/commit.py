@@ -15,7 +15,7 @@ with joblog.job_log(snakemake.log[0]):
         config.server_url,
         promise,
         takes_default=said.chosen.takes_default,
-        is_doubted=said.chosen.has_shrunk,
+        is_doubted=said.chosen.is_doubted,
     )
     tables_of_receipts = [snakemake.input.mappings, *snakemake.input.receipts]
     receipts = [receipt for path in tables_of_receipts for receipt in tables.read_receipts(Path(path))]

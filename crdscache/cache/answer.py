@@ -1,6 +1,7 @@
 """The server's answer as the steps of a run hand it on: what there is, and which contexts are meant."""
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,7 +25,9 @@ class Chosen:
     takes_default: bool  # the server's default is among them: it may become ours
     mappings: tuple[str, ...]  # to bring, with all below: the contexts, and orphans where all was asked for
     problems: tuple[Problem, ...]  # of the server's answer, its catalogue, and the selection
-    has_shrunk: bool = False  # the server lists less than before: its answer is not to be saved
+    is_doubted: bool = (
+        False  # the server contradicts itself, or lists less than before: nothing is saved of it
+    )
     doubts: tuple[Problem, ...] = ()  # of the problems those for which nothing may be purged
     listed: tuple[str, ...] = ()  # all files of the context, where a context list says so
     files: tuple[str, ...] = ()  # just these were asked for, by name; the contexts are not looked after
@@ -58,8 +61,7 @@ def settle(
     Parameters
     ----------
     mappings, bring
-        Where mappings lie, and what gives a copy of one that is not there: names of an instrument or a type
-        lead through them. None: such names are refused.
+        Where mappings lie, and what gives one that is not there; None: symbolic names mean contexts only.
     is_first
         The cache has no configuration yet: it needs the server's default, whatever else is wanted.
     pinned
@@ -72,18 +74,26 @@ def settle(
     more = {info.default_context} if is_first else set()
     if takes_default and pinned is not None and info.lists(pinned) and not wanted.files:
         more.add(pinned)
-    unknown = [name for name in selected.files if name not in known.records]
-    strangers = [Problem(name, "the server's catalogue has no entry for it") for name in unknown]
     contexts = tuple(sorted({*selected.contexts, *more}))
     chosen = Chosen(
         contexts,
         takes_default,
         tuple(sorted({*contexts, *info.mappings})) if wanted.all_contexts else contexts,
-        (*info.problems, *known.problems, *selected.problems, *strangers),
-        doubts=selected.problems,
+        (*info.problems, *known.problems, *selected.problems, *_strangers(selected.files, known)),
+        is_doubted=bool(_contradictions(info)),
+        doubts=(*_contradictions(info), *selected.problems),
         files=tuple(name for name in selected.files if name in known.records),
     )
     return Answer(info, known, chosen)
+
+
+def _contradictions(info: ServerInfo) -> tuple[Problem, ...]:
+    return () if info.default_context in info.mappings else info.problems
+
+
+def _strangers(files: Iterable[str], known: Catalogue) -> Iterator[Problem]:
+    unknown = (name for name in files if name not in known.records)
+    return (Problem(name, "the server's catalogue has no entry for it") for name in unknown)
 
 
 def doubted(said: Answer, cache: Layout) -> Answer:
@@ -107,7 +117,7 @@ def doubted(said: Answer, cache: Layout) -> Answer:
     chosen = replace(
         said.chosen,
         problems=(*said.chosen.problems, problem),
-        has_shrunk=True,
+        is_doubted=True,
         doubts=(*said.chosen.doubts, problem),
     )
     return replace(said, chosen=chosen)

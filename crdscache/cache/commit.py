@@ -67,7 +67,7 @@ def commit(
     saved = _saved(disk.cache)
     before = _noted(disk, promise) if saved is None else _default(saved)
     if is_doubted:
-        logger.warning("the server's answer is not saved, as it lists less than before")
+        logger.warning("the server's answer is not saved, as it is doubted")
         return Switch(before, before, info.default_context, pinned=pinned)
     after, waits_for = _choose(disk, info, promise, before, takes_default=takes_default)
     if after is None:

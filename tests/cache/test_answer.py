@@ -6,6 +6,7 @@ from crdscache.cache import answer
 from crdscache.cache.answer import Chosen
 from crdscache.contexts.records import Problem
 from crdscache.contexts.selection import Wanted
+from crdscache.contexts.serverinfo import parse_server_info
 from demo.observatory import CONTEXTS, EDIT_CONTEXT
 from tests import written
 from tests.caches import FORMER, LATEST
@@ -97,3 +98,23 @@ def test_files_are_those_of_the_catalogue_and_no_context_comes_along(demo_root: 
     expected = Chosen((), takes_default=True, mappings=(), problems=(problem,), files=names[:2])
     assert (settled.chosen, settled.chosen.lone_mappings) == (expected, names[1:2])
     assert (first.chosen.contexts, first.chosen.files) == ((LATEST,), names[:2])
+
+
+def test_N27_answer_whose_default_is_not_among_its_mappings_is_not_saved_and_nothing_is_purged_by_it(
+    demo_root: Path,
+) -> None:
+    raw = written.raw_answer(demo_root, LATEST)
+    listed = [name for name in written.told(demo_root, LATEST).mappings if name != LATEST]
+    info = parse_server_info(raw | {"mappings": listed}, "hst")
+
+    settled = answer.settle(info, Wanted(), is_first=False)
+
+    problem = Problem(LATEST, "the server's default context is not among the mappings that it lists")
+    assert settled.chosen == Chosen(
+        (LATEST,),
+        takes_default=True,
+        mappings=(LATEST,),
+        problems=(problem,),
+        is_doubted=True,
+        doubts=(problem,),
+    )
