@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from crdscache.cache.identity import Holdings
 from crdscache.cache.manifest import Disk
 from crdscache.cache.trees import Forest
 from crdscache.contexts import closure, names, times
+from crdscache.contexts.closure import Closure
 from crdscache.contexts.records import (
     ALL_PARTS,
     REPLACE_NOTHING,
@@ -96,6 +97,7 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
     if scope.has_references:
         references = manifest.reference_rows(closures, default, disk, holdings, scope.files)
     of_rules = [problem for one in closures for problem in one.problems]
+    of_rules += _unknown_types(closures, scope, disk)
     of_rules += manifest.problems_of_named(scope.files, references, disk)
     if scope.listed is not None and not of_rules:  # where rules are missing, so is all that they name
         needed = (row.name for row in (*files, *references))
@@ -120,6 +122,15 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
         found,
         is_of_files=bool(scope.files),
     )
+
+
+def _unknown_types(closures: Iterable[Closure], scope: Scope, disk: Disk) -> Iterator[Problem]:
+    """Tell which types no rules have: a slip of the pen would fetch nothing, and promise nothing."""
+    if scope.parts.types:
+        known = {disk.load(rmap).reftype for one in closures for rmap in one.rmaps}
+        for reftype in scope.parts.types:
+            if reftype not in known:
+                yield Problem(f"type {reftype}", "the contexts have no rules for such a type")
 
 
 def _decide(row: ManifestRow, status: os.stat_result | None, disk: Disk, scope: Scope) -> PlanRow:

@@ -5,7 +5,7 @@ Source: docs/protocol.md, "Environment".
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -247,7 +247,7 @@ def typed(values: Mapping[str, Any]) -> Settings:
         purging=_purging(values),
         keeping=_keeping(values),
         context_list=Path(values["context_list"]) if values["context_list"] else None,
-        holdings=None if values["holdings"] == "auto" else identity.parse_holdings(values["holdings"]),
+        holdings=_holdings(values),
         tolerate_missing=frozenset(values["tolerate_missing"]),
         new_mode=Mode(values["layout"]),
         shards=values["shards"],
@@ -283,12 +283,25 @@ def _wanted(values: Mapping[str, Any]) -> Wanted:
 
 def _parts(values: Mapping[str, Any]) -> Parts:
     asked = [tuple(word.lower() for word in values[key]) for key in ("instruments", "types")]
-    known = names.INSTRUMENTS[values["observatory"]]
-    for word in asked[0]:
-        if word not in known:
-            message = f"instruments: expected some of {', '.join(known)}; found {word!r}"
-            raise SettingsError(message)
+    _require_instruments("instruments", asked[0], values["observatory"])
     return Parts(*asked)
+
+
+def _holdings(values: Mapping[str, Any]) -> Holdings | None:
+    if values["holdings"] == "auto":
+        return None
+    holdings = identity.parse_holdings(values["holdings"])
+    words = [part.partition("/")[0] for part in holdings.parts if part != "all"]
+    _require_instruments("holdings", words, values["observatory"])
+    return holdings
+
+
+def _require_instruments(key: str, words: Iterable[str], observatory: str) -> None:
+    known = names.INSTRUMENTS[observatory]
+    for word in words:
+        if word not in known:
+            message = f"{key}: expected some of {', '.join(known)}; found {word!r}"
+            raise SettingsError(message)
 
 
 def _purging(values: Mapping[str, Any]) -> Purging:

@@ -16,6 +16,7 @@ from crdscache.contexts.records import (
     Kind,
     ManifestRow,
     Outcome,
+    Parts,
     PlanRow,
     Problem,
     Receipt,
@@ -371,3 +372,14 @@ def test_cache_without_directories_has_no_leftovers(tmp_path: Path, disk: Disk) 
     )
 
     assert plan.leftovers(bare, [], FETCH) == []
+
+
+def test_type_that_no_rules_have_is_a_problem_and_the_others_are_brought(cache: Layout, disk: Disk) -> None:
+    """A slip of the pen would fetch nothing, in silence."""
+    (cache.references / "68v08000j_drk.fits").unlink()
+    parts = Parts(instruments=("acs",), types=("darkfile", "idctab", "darkfil"))
+
+    drawn = plan.draw_up(disk, replace(FETCH, parts=parts), NONE)
+
+    problem = Problem("type darkfil", "the contexts have no rules for such a type")  # idctab is of wfc3
+    assert (list(undone(drawn)), drawn.problems) == (["68v08000j_drk.fits"], (problem,))

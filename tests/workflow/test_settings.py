@@ -206,3 +206,17 @@ def test_a_set_up_is_about_all_rules_unless_contexts_are_named_and_about_no_refe
         "context_list": None,
         "shards": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [("instruments", ["acs", "ACSS"]), ("holdings", ["cos", "acss/darkfile"])]
+)
+def test_instrument_that_the_observatory_does_not_have_is_refused(
+    key: str, words: list[str], tmp_path: Path
+) -> None:
+    """A promise of nothing would let the default move to a context whose references are not here."""
+    environ = {"CRDS_PATH": str(tmp_path), "CRDS_OBSERVATORY": "hst"}
+    found = settings.resolve({key: Setting(words, "--config")}, environ)
+
+    with pytest.raises(SettingsError, match=f"{key}: expected some of acs, cos, .*; found 'acss'"):
+        settings.typed({name: setting.value for name, setting in found.items()})
