@@ -1,5 +1,6 @@
 """Rule commit: write the configuration; the default context moves if all that it needs is here."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from crdscache.cache import adopt, answer, commit, identity, plan, tables
@@ -31,4 +32,4 @@ with joblog.job_log(snakemake.log[0]):
     summary = commit.summarise(
         snakemake.config["run_id"], switch, receipts, problems, n_kept=totals.n_keep, n_seen=n_seen
     )
-    commit.save(Path(snakemake.output.summary), summary)
+    commit.save(Path(snakemake.output.summary), replace(summary, refreshed=said.info.refreshed))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from crdscache.contexts import times
 from tests.caches import Cache
 
 
@@ -15,7 +16,7 @@ def writer_lock(cache: Cache) -> Iterator[str]:
     card = {
         "host": os.uname().nodename,
         "pid": os.getpid(),
-        "started": "2026-01-01 00:00:00",
+        "started": times.now(),
         "command": "cron_sync",
         "run_id": "20260101T000000Z-abcdef",
     }

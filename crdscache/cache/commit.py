@@ -215,6 +215,7 @@ class Summary:
     n_files: Mapping[str, int]  # by outcome
     size_bytes: Mapping[str, int]  # by outcome
     n_seen: Mapping[str, int] = field(default_factory=dict)  # files of trees, by what became of them
+    refreshed: str | None = None  # when the server made its answer
 
 
 def summarise(

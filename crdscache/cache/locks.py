@@ -23,7 +23,7 @@ from crdscache.errors import DiskError, LockedError, disk_error
 
 SYNC_LOCK = "crds.sync.lock"
 
-_WRITER_FILE = "writer.json"
+WRITER_FILE = "writer.json"
 _TOUCH_EVERY_S = 60
 # flock does not reach other hosts: there a writer is believed as long as it touches its card.
 _OTHER_HOST_S = 600
@@ -59,7 +59,7 @@ class WriterLock:
     """
 
     def __init__(self, cache: Layout, command: str, run_id: str) -> None:
-        self._card = cache.state / _WRITER_FILE
+        self._card = cache.state / WRITER_FILE
         self._writer = Writer(socket.gethostname(), os.getpid(), times.now(), command, run_id)
         self._stop = threading.Event()
         self.descriptor = _open(cache.locks / SYNC_LOCK)
@@ -115,7 +115,7 @@ def read_writer(card: Path) -> tuple[Writer | None, float | None]:
 
 
 def _file_server_now(directory: Path) -> float:
-    probe = publish.aside(directory / _WRITER_FILE)
+    probe = publish.aside(directory / WRITER_FILE)
     try:
         probe.touch()
         now = probe.stat().st_mtime

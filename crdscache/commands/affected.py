@@ -247,7 +247,9 @@ class AffectedRun:
         before = runs.last(cache, runs.AFFECTED)
         is_idle = status == Status.OK and not told.news and (before is None or not before.result.message)
         if not is_idle and os.access(cache.state, os.W_OK):
-            teller = Teller(cache, self._options, sys.stderr.isatty(), self._config.keep_logs)
+            teller = Teller(
+                cache, self._options, sys.stderr.isatty(), self._config.telling, self._found.environ
+            )
             teller.tell(run, result, kind=runs.AFFECTED)
         elif not is_idle:
             out, err = report.lines(cache.observatory, result, before)

@@ -1,5 +1,6 @@
 """How every command ends: with a status, and a line for what stopped it; never with a traceback."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -12,13 +13,15 @@ from crdscache.workflow import status
 from crdscache.workflow.status import Status
 
 
-def run(command: str, body: Callable[[], int], *, tells_busy: bool = True) -> int:
+def run(command: str, body: Callable[[], int], *, tells_busy: bool = True, as_json: bool = False) -> int:
     """Run what a command does, and give its exit status.
 
     Parameters
     ----------
     tells_busy
         Say who is at work if that keeps us out.
+    as_json
+        Somebody reads a document from standard output: what stops the command becomes one.
     """
     reason: object
     try:
@@ -32,12 +35,19 @@ def run(command: str, body: Callable[[], int], *, tells_busy: bool = True) -> in
         ended, reason = _of_system(error)
     except signals.Stopped as stop:
         ended, reason = 128 + stop.number, stop
+    if as_json:
+        _write(sys.stdout, json.dumps({"status": ended, "message": str(reason)}, indent=2))
     if tells_busy or ended != Status.BUSY:
-        try:
-            sys.stderr.write(f"{command}: {reason}\n")
-        except OSError:
-            _give_up(sys.stderr)
+        _write(sys.stderr, f"{command}: {reason}")
     return ended
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except OSError:
+        _give_up(stream)
 
 
 def _of_system(error: OSError) -> tuple[Status, object]:

@@ -37,14 +37,19 @@ def run(found: Reader, asked: str | None, program: list[str]) -> int:
     return ended if ended >= 0 else 128 - ended
 
 
-def environment(callers: Mapping[str, str], cache: Layout, context: str) -> dict[str, str]:
-    """Give a program its caller's environment, with this cache, read-only, as all it knows of CRDS."""
+def restored(callers: Mapping[str, str]) -> dict[str, str]:
+    """Give an environment as it was before `bin/launch` made it ours."""
     own = {
         name: value for name, value in callers.items() if name not in _OURS and not name.startswith(_CALLERS)
     }
-    own |= {
+    return own | {
         name.removeprefix(_CALLERS): value for name, value in callers.items() if name.startswith(_CALLERS)
     }
+
+
+def environment(callers: Mapping[str, str], cache: Layout, context: str) -> dict[str, str]:
+    """Give a program its caller's environment, with this cache, read-only, as all it knows of CRDS."""
+    own = restored(callers)
     usual = layout.default_layout(cache.root, cache.observatory)
     places = {
         "CRDS_MAPPATH_SINGLE": (cache.mappings, usual.mappings),

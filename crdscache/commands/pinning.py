@@ -64,7 +64,7 @@ def run(config: Settings, stamp: Identity, options: argparse.Namespace) -> int:
         if result.status != Status.OK:
             sys.stderr.write(f"{config.cache.observatory}: the log is {log}\n")
         runs.record(config.cache, begun, result, told=None, kind=runs.PINNING)
-        runs.prune_logs(config.cache, config.keep_logs)
+        runs.prune(config.cache, config.telling.keep_logs)
     return result.status
 
 

@@ -139,7 +139,9 @@ def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | N
     plan.sweep(disk, seen.drawn.rows, scope)
     kept = {Outcome.KEPT.value: len(seen.drawn.manifest)}
     default = said.info.default_context
-    return Result(Status.OK, current, current, default, n_files=kept, pinned=stamp.pinned)
+    return Result(
+        Status.OK, current, current, default, n_files=kept, pinned=stamp.pinned, refreshed=said.info.refreshed
+    )
 
 
 def foresee(config: Settings, stamp: identity.Identity) -> Preview:

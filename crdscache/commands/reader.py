@@ -36,4 +36,5 @@ def run(
         values = {key: setting.value for key, setting in resolved.items()}
         return body(Reader(settings.typed(values), values, environ, environ.get("CRDS_CONTEXT")))
 
-    return ending.run(command, work, tells_busy=tells_busy)
+    as_json = vars(options).get("json") is True  # elsewhere it is the name of a file, or not there
+    return ending.run(command, work, tells_busy=tells_busy, as_json=as_json)

@@ -2,11 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from crdscache.cache.layout import Layout
-from crdscache.workflow import report, runs
+from crdscache.commands import leased
+from crdscache.contexts import times
+from crdscache.contexts.records import Telling
+from crdscache.workflow import alarms, busy, notify, report, runs
+from crdscache.workflow.alarms import Alarm
 from crdscache.workflow.runs import Record, Result, Run
 from crdscache.workflow.status import Status
 
@@ -18,7 +22,9 @@ class Teller:
     cache: Layout
     options: argparse.Namespace
     on_terminal: bool
-    keep_logs: int
+    limits: Telling
+    environ: Mapping[str, str] = field(default_factory=dict)  # of the program that gets alarms
+    clock: Callable[[], str] = times.now
 
     @property
     def has_reader(self) -> bool:
@@ -26,7 +32,7 @@ class Teller:
         return self.options.verbose and self.on_terminal and not self.options.quiet
 
     def tell(self, run: Run, result: Result, details: Sequence[str] = (), kind: str = runs.SYNC) -> None:
-        """Print what is news of a run, and record how it ended.
+        """Print what is news of a run, send it as alarms, and record how it ended.
 
         Parameters
         ----------
@@ -35,17 +41,39 @@ class Teller:
         kind
             Of the run: its failures are compared with those of the last run of its kind.
         """
+        at = self.clock()
         before = runs.last(self.cache, kind)
-        is_news = report.is_news(result, before)
-        if self.on_terminal or is_news:
-            self._print(run, result, before, details)
-        told_before = before.failures_told if before is not None else None
-        told = None if result.status == Status.OK else run.started if is_news else told_before
-        runs.record(self.cache, run, result, told=told, kind=kind)
-        runs.prune_logs(self.cache, self.keep_logs)
+        written = runs.follow(before, run, result, at)
+        standing = alarms.standing(written, self.limits, at)
+        due = [alarm for alarm in standing if alarms.is_due(alarm, written.alarms_told, at)]
+        is_news = report.is_news(result, before, at) or bool(due)
+        told_before = before.failures_told if before is not None and result.status != Status.OK else None
+        written = replace(written, failures_told=told_before)
+        try:
+            if self.on_terminal or is_news:
+                self._print(run, result, before, details, standing if self.on_terminal else due)
+            if is_news:
+                self._send(written, before, due)
+                written = _told(written, due)
+        finally:  # what nobody could be told is told by the next run
+            runs.save(self.cache, written, kind)
+            runs.prune(self.cache, self.limits.keep_logs)
+            if kind == runs.SYNC:
+                busy.forget(self.cache)
 
-    def _print(self, run: Run, result: Result, before: Record | None, details: Sequence[str]) -> None:
-        out, err = report.lines(self.cache.observatory, result, before)
+    def tell_busy(self, reason: str) -> None:
+        """Say that another writer keeps us out, if it does so for long; else from cron nothing is said."""
+        alarm = busy.note(self.cache, reason, self.limits.busy_s, self.clock())
+        if alarm is not None:
+            if not self.on_terminal:  # there the end of the command says who is at work
+                sys.stderr.write(f"{self.cache.observatory}: {alarm.text}\n")
+            self._notify(alarm, {"command": "cron_sync"})
+
+    def _print(
+        self, run: Run, result: Result, before: Record | None, details: Sequence[str], told: Sequence[Alarm]
+    ) -> None:
+        texts = {alarm.kind.value: alarm.text for alarm in told}
+        out, err = report.lines(self.cache.observatory, result, before, texts)
         if result.status != Status.OK:
             err.append(f"{self.cache.observatory}: the log is {runs.log_path(self.cache, run)}")
         # Where the summary is wanted as data, nothing else goes to standard output.
@@ -53,3 +81,25 @@ class Teller:
             lines = [*details, *out] if self.has_reader else out
             sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stderr.write("".join(f"{line}\n" for line in err))
+
+    def _send(self, written: Record, before: Record | None, due: Sequence[Alarm]) -> None:
+        ended = alarms.outcome(written, before)
+        for alarm in due if ended is None else (ended, *due):
+            self._notify(alarm, asdict(written.run))
+
+    def _notify(self, alarm: Alarm, run: Mapping[str, object]) -> None:
+        if not self.limits.command:
+            return
+        where = {"observatory": self.cache.observatory, "cache": str(self.cache.root)}
+        environ = leased.restored(self.environ)
+        told = {**where, **run, **alarm.to_json()}
+        notify.send(self.limits.command, told, environ, self.limits.command_timeout_s)
+
+
+def _told(written: Record, due: Sequence[Alarm]) -> Record:
+    """Note what was told."""
+    at, told = written.ended, written.alarms_told
+    fresh = {topic: when for topic, when in told.items() if times.is_recent(when, report.TELL_AGAIN_S, at)}
+    now = {topic: at for alarm in due for topic in alarm.topics}
+    failures_told = None if written.result.status == Status.OK else at
+    return replace(written, failures_told=failures_told, alarms_told={**fresh, **now})

@@ -4,11 +4,11 @@ import argparse
 import gc
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from crdscache.cache import check, checkreport, commit, identity, keep, locks, plan, tables, trees
+from crdscache.cache import check, checkreport, commit, hashes, identity, keep, locks, plan, tables, trees
 from crdscache.commands import alone, ending, overrides, pinning, trashing
 from crdscache.commands.telling import Teller
 from crdscache.commands.verification import Verification
@@ -37,7 +37,8 @@ class WriterRun:
 
     def main(self) -> int:
         """Do it, and give the exit status."""
-        return ending.run(self.command, self._main, tells_busy=self.on_terminal or self.options.verbose)
+        tells_busy, as_json = self.on_terminal or self.options.verbose, bool(self.options.json)
+        return ending.run(self.command, self._main, tells_busy=tells_busy, as_json=as_json)
 
     def _main(self) -> int:
         alone.require(vars(self.options))
@@ -97,7 +98,7 @@ class WriterRun:
         return removing.also_keeping(edited).run(self.command)
 
     def _teller(self, config: Settings) -> Teller:
-        return Teller(config.cache, self.options, self.on_terminal, config.keep_logs)
+        return Teller(config.cache, self.options, self.on_terminal, config.telling, self.environ)
 
     def _stamp(self, config: Settings) -> identity.Identity:
         if vars(self.options).get("rebind"):
@@ -111,7 +112,7 @@ class WriterRun:
         run = runs.begin(self.command)
         if self.sets_up:
             config.cache.root.mkdir(parents=True, exist_ok=True)
-        with locks.WriterLock(config.cache, self.command, run.run_id) as lock:
+        with self._lock(config, run) as lock:
             joblog.log_to(runs.log_path(config.cache, run))
             stamp = self._stamp(config)  # again: before we had the lock another writer may have changed it
             try:
@@ -126,6 +127,14 @@ class WriterRun:
             result, details = self._with_details(config, result)
             self._teller(config).tell(run, result, details)
         return result
+
+    def _lock(self, config: Settings, run: Run) -> locks.WriterLock:
+        try:
+            return locks.WriterLock(config.cache, self.command, run.run_id)
+        except LockedError as error:
+            joblog.log_to(None)
+            self._teller(config).tell_busy(str(error))
+            raise
 
     def _with_details(self, config: Settings, result: Result) -> tuple[Result, list[str]]:
         """Add what a check says of each file, where somebody wants to know."""
@@ -160,8 +169,15 @@ class WriterRun:
         summary_file = config.cache.state / "commit.json"
         summary = commit.load(summary_file) if summary_file.exists() else None
         if summary is not None and summary.run_id == run.run_id:
-            return runs.result_of(summary)
+            result = runs.result_of(summary)
+            return replace(result, lost=_lost(config, result.pending))
         return Result(Status.FATAL, message=end.message)
+
+
+def _lost(config: Settings, pending: Collection[str]) -> tuple[str, ...]:
+    """Name what was here before, of what is not delivered."""
+    known = hashes.load(config.cache.state / hashes.FILE) if pending else {}
+    return tuple(name for name in pending if name in known)
 
 
 def _brought(config: Settings) -> list[str]:

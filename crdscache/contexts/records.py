@@ -282,6 +282,18 @@ class Keeping:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """What an operator is told of beside failures, and how."""
+
+    busy_s: float  # no run has come to its end for so long
+    pending_s: float  # a file has not been delivered, or the default has waited, for so long
+    frozen_s: float | None  # the server's answer is so old; None: whatever its age
+    command: tuple[str, ...] = ()  # gets each alarm; none: nothing does
+    command_timeout_s: float = 30
+    keep_logs: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class Needs:
     """What some data sets need."""
 

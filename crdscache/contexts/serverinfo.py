@@ -58,6 +58,12 @@ class ServerInfo:
         limit = self.raw.get("max_headers_per_rpc")
         return limit if isinstance(limit, int) and limit > 0 else _HEADERS_PER_RPC
 
+    @property
+    def refreshed(self) -> str | None:
+        """When the server made this answer, to the second; None where it does not say."""
+        then = times.parse(str(self.raw.get("last_refreshed")))
+        return None if then is None else then.strftime(times.FORM)
+
     def lists(self, name: str) -> bool:
         """Tell whether the server knows a mapping."""
         return name in self.mappings or (isinstance(self.metadata, dict) and name in self.metadata)

@@ -1,6 +1,5 @@
 """What a run says: short, and only what is new; from cron, silence means that all is well."""
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +9,10 @@ from crdscache.workflow.runs import BROUGHT, Record, Result
 from crdscache.workflow.status import Status
 
 MOST_LINES = 20
-_TELL_AGAIN_S = 24 * 3600
+TELL_AGAIN_S = 24 * 3600
+
+WAITS = "waits"  # the alarm that the default does
+NO_ALARMS: Mapping[str, str] = {}
 
 
 def end_by(problems: tuple[Problem, ...]) -> None:
@@ -20,39 +22,51 @@ def end_by(problems: tuple[Problem, ...]) -> None:
         raise SystemExit(1)
 
 
-def is_news(result: Result, before: Record | None) -> bool:
-    """Tell whether a run that nobody watches has something to say."""
-    if result.waits_for and (before is None or before.waits_since is None):
+def is_news(result: Result, before: Record | None, at: str) -> bool:
+    """Tell whether a run that nobody watches, and that ends at a time, has something to say."""
+    begins_to_wait = bool(result.waits_for) and (before is None or before.waits_since is None)
+    if begins_to_wait or result.did_something:
         return True
     if result.status == Status.OK:
-        return result.did_something or (before is not None and before.result.status != Status.OK)
-    if before is None or before.failures_told is None or _what_failed(result) != _what_failed(before.result):
+        return before is not None and before.result.status != Status.OK
+    if before is None or before.failures_told is None or result.what_failed != before.result.what_failed:
         return True
-    return times.age_s(before.failures_told) >= _TELL_AGAIN_S
+    return not times.is_recent(before.failures_told, TELL_AGAIN_S, at)
 
 
-def _what_failed(result: Result) -> tuple[object, ...]:
-    message = re.sub(r"\d+", "", result.message)  # times and free bytes differ in each run, and are no news
-    return result.status, message, tuple(sorted(problem.name for problem in result.failures))
+def lines(
+    observatory: str, result: Result, before: Record | None, alarms: Mapping[str, str] = NO_ALARMS
+) -> tuple[list[str], list[str]]:
+    """Say how a run ended: for standard output, and for standard error.
 
-
-def lines(observatory: str, result: Result, before: Record | None) -> tuple[list[str], list[str]]:
-    """Say how a run ended: for standard output, and for standard error."""
+    Parameters
+    ----------
+    alarms
+        What goes on for too long, by its kind.
+    """
     out, err = [], []
-    if result.status == Status.OK and before is not None and before.result.status != Status.OK:
-        out.append(f"{observatory}: recovered; the last run ended with status {before.result.status}")
+    ended = Status.OK if before is None else before.result.status
+    if ended != Status.OK and result.status == Status.OK:
+        out.append(f"{observatory}: recovered; the last run ended with status {ended}")
+    if ended == Status.FATAL and result.status == Status.ERR:
+        out.append(f"{observatory}: at work again; the last run ended with status {ended}")
     out += [*_outcome(observatory, result), *_checked(observatory, result)]
     out += [f"{observatory}: {line}" for line in result.news]
+    if result.status != Status.OK and before is not None and result.what_failed == before.result.what_failed:
+        err.append(f"{observatory}: the same since {before.failing_since or before.ended} UTC")
     if result.message:
         err.append(f"{observatory}: {result.message}")
-    if result.waits_for:
-        waits = (
-            f"{observatory}: the default context stays {result.default_after}, "
-            f"{result.pinned or result.server_default} lacks "
-        )
-        err.append(waits + some(result.waits_for))
+    if result.waits_for and WAITS not in alarms:
+        err.append(f"{observatory}: {waits(result)}")
+    err += [f"{observatory}: {text}" for text in alarms.values()]
     err += failures(result.failures, MOST_LINES - len(out) - len(err) - 1)
     return out, err
+
+
+def waits(result: Result, since: str | None = None) -> str:
+    """Say that the default waits, for what, and since when."""
+    stays = f"the default context stays {result.default_after}" + (f" since {since} UTC" if since else "")
+    return f"{stays}, {result.wanted} lacks {some(result.waits_for)}"
 
 
 def trees(n_seen: Mapping[str, int]) -> str:

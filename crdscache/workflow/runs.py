@@ -1,9 +1,10 @@
 """What runs leave behind: a line each in runs.tsv, the last one whole in status.json, and logs."""
 
 import json
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -66,6 +67,19 @@ class Result:
     verdicts: Mapping[str, int] = field(default_factory=dict)  # where files were checked: how many of each
     news: tuple[str, ...] = ()  # what else there is to say
     pinned: str | None = None  # where the default is held, whatever the server's is
+    lost: tuple[str, ...] = ()  # of those pending the ones that were here before
+    refreshed: str | None = None  # when the server made its answer
+
+    @property
+    def wanted(self) -> str | None:
+        """What should be the default."""
+        return self.pinned or self.server_default
+
+    @property
+    def what_failed(self) -> tuple[object, ...]:
+        """What makes the failures of two runs the same."""
+        message = re.sub(r"\d+", "", self.message)  # times and free bytes differ in each run, and are no news
+        return self.status, message, tuple(sorted(problem.name for problem in self.failures))
 
     @property
     def did_something(self) -> bool:
@@ -84,6 +98,9 @@ class Record:
     last_success: str | None
     failures_told: str | None  # when the failures that last were told
     waits_since: str | None  # since when the default waits for the server's
+    failing_since: str | None = None  # since when the same fails
+    pending_since: Mapping[str, str] = field(default_factory=dict)  # by name, of those still pending
+    alarms_told: Mapping[str, str] = field(default_factory=dict)  # when, by what they are about
 
 
 def new_id() -> str:
@@ -111,6 +128,7 @@ def result_of(summary: Summary) -> Result:
         summary.size_bytes,
         n_seen=summary.n_seen,
         pinned=switch.pinned,
+        refreshed=summary.refreshed,
     )
 
 
@@ -120,10 +138,35 @@ def last(cache: Layout, kind: str = SYNC) -> Record | None:
         data = json.loads((cache.state / kind).read_text(encoding="utf-8"))
         result = data["result"]
         result["failures"] = tuple(Problem(**problem) for problem in result["failures"])
-        result |= {key: tuple(result.get(key, ())) for key in ("waits_for", "pending", "news")}
+        result |= {key: tuple(result.get(key, ())) for key in ("waits_for", "pending", "news", "lost")}
         return Record(**{**data, "run": Run(**data["run"]), "result": Result(**result)})
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def follow(before: Record | None, run: Run, result: Result, ended: str) -> Record:
+    """Make the record of a run that has just ended: what goes on since when is told by the one before."""
+    last_success, waits_since, failing_since = None, None, None
+    pending: Mapping[str, str] = {}
+    alarms: Mapping[str, str] = {}
+    if before is not None:
+        last_success, waits_since, pending = before.last_success, before.waits_since, before.pending_since
+        alarms = before.alarms_told
+        if result.what_failed == before.result.what_failed:
+            failing_since = before.failing_since
+    if result.status != Status.FATAL:  # a run that came to nothing knows nothing of these
+        waits_since = _since(waits_since, ended) if result.waits_for else None
+        pending = {name: _since(pending.get(name), ended) for name in result.pending}
+    if result.status == Status.OK:
+        last_success, failing_since = ended, None
+    else:
+        failing_since = _since(failing_since, ended)
+    return Record(run, ended, result, last_success, None, waits_since, failing_since, pending, alarms)
+
+
+def _since(noted: str | None, ended: str) -> str:
+    """Go on with a time that was noted, unless a clock was wrong then."""
+    return noted if noted is not None and times.is_recent(noted, float("inf"), ended) else ended
 
 
 def record(cache: Layout, run: Run, result: Result, *, told: str | None, kind: str = SYNC) -> Record:
@@ -134,18 +177,15 @@ def record(cache: Layout, run: Run, result: Result, *, told: str | None, kind: s
     told
         When the failures of this run were told, if they were; UTC.
     """
-    before = last(cache, kind)
-    ended = times.now()
-    waits_since = None
-    if result.waits_for:
-        waits_since = before.waits_since if before and before.waits_since else ended
-    last_success = before.last_success if before else None
-    if result.status == Status.OK:
-        last_success = ended
-    written = Record(run, ended, result, last_success, told, waits_since)
+    written = replace(follow(last(cache, kind), run, result, times.now()), failures_told=told)
+    save(cache, written, kind)
+    return written
+
+
+def save(cache: Layout, written: Record, kind: str = SYNC) -> None:
+    """Write a record down, as the last one of its kind, and as a line of runs.tsv."""
     publish.write_text(cache.state / kind, json.dumps(asdict(written), indent=2) + "\n")
     tables.append(cache.state / "runs.tsv", "runs", _RUNS, _cells(written))
-    return written
 
 
 def _cells(written: Record) -> list[str]:
@@ -174,7 +214,7 @@ def log_path(cache: Layout, run: Run) -> Path:
     return cache.state / "logs" / f"run-{run.run_id}.log"
 
 
-def prune_logs(cache: Layout, keep: int) -> None:
+def prune(cache: Layout, keep: int) -> None:
     """Remove the oldest logs of runs, ours and Snakemake's own, which it never removes."""
     for pattern in ("logs/run-*.log", ".snakemake/log/*.log"):
         for path in sorted(cache.state.glob(pattern), key=lambda path: path.name)[:-keep]:

@@ -24,6 +24,7 @@ from crdscache.contexts.records import (
     Patience,
     Policy,
     Purging,
+    Telling,
     Transfers,
 )
 from crdscache.contexts.selection import Wanted
@@ -72,7 +73,7 @@ class Settings:
     allow_bad_rules: bool
     allow_bad_references: bool
     ignore_mapping_checksum: bool
-    keep_logs: int
+    telling: Telling
 
 
 def environment() -> dict[str, str]:
@@ -257,7 +258,7 @@ def typed(values: Mapping[str, Any]) -> Settings:
         allow_bad_rules=values["allow_bad_rules"],
         allow_bad_references=values["allow_bad_references"],
         ignore_mapping_checksum=values["ignore_mapping_checksum"],
-        keep_logs=values["keep_logs"],
+        telling=_telling(values),
     )
 
 
@@ -319,6 +320,17 @@ def _keeping(values: Mapping[str, Any]) -> Keeping:
         values["no_leases"],
         values["trash_days"],
         values["reserve_bytes"],
+    )
+
+
+def _telling(values: Mapping[str, Any]) -> Telling:
+    return Telling(
+        values["busy_alarm_h"] * _HOUR_S,
+        values["pending_alarm_h"] * _HOUR_S,
+        values["frozen_alarm_h"] * _HOUR_S or None,
+        tuple(values["notify_command"]),
+        values["notify_timeout_s"],
+        values["keep_logs"],
     )
 
 

@@ -1,5 +1,6 @@
 """How a command ends that something stops."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from crdscache.commands import ending
-from crdscache.errors import CacheError, LockedError, SettingsError
+from crdscache.errors import CacheError, LockedError, SettingsError, UnreachableError
 from tests.caches import CHECKOUT
 
 
@@ -88,3 +89,19 @@ def test_P21_results_that_nobody_takes_are_an_error(n_bytes: int, redirection: s
         "it: standard output: Broken pipe\n",
     }
     assert ("2>&1" in redirection) == (told == "")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (LockedError("taken"), 75, "taken"),
+        (SettingsError("wrong"), 2, "wrong"),
+        (UnreachableError("away"), 3, "away"),
+    ],
+)
+def test_where_data_is_wanted_what_stops_a_command_is_one_document(
+    error: Exception, status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ending.run("it", raises(error), tells_busy=False, as_json=True) == status
+
+    assert json.loads(capsys.readouterr().out) == {"status": status, "message": message}

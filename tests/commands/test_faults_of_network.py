@@ -1,8 +1,11 @@
 """Rows N of the fault matrix, as the operator of a cache meets them."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -198,17 +201,35 @@ def test_N28_a_run_finishes_the_context_that_it_began_with(whole_cache: Cache, s
     check_invariants(whole_cache.root, "hst", server, is_clean=True)
 
 
+def age(cache: Cache, days: int) -> None:
+    """Make what waits, wait for longer."""
+    then = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%d %H:%M:%S")
+    path = cache.state / "status.json"
+    noted = json.loads(path.read_text())
+    noted |= {"waits_since": then, "pending_since": dict.fromkeys(noted["pending_since"], then)}
+    path.write_text(json.dumps(noted))
+
+
+def pager(home: Path) -> tuple[str, str]:
+    """Set a command that keeps the alarms that it gets, in the file `calls`, and fails."""
+    script = home / "pager"
+    script.write_text(f"#!/bin/sh\ncat >> {home}/calls\nexit 1\n")
+    script.chmod(0o755)
+    return "--config", f'notify_command=["{script}"]'
+
+
 def test_N29_what_is_not_delivered_yet_is_pending_and_the_default_waits_for_it(
     whole_cache: Cache, server: Server
 ) -> None:
-    """One is not archived yet by its state, one by status 404."""
+    """One is not archived yet by its state, one by status 404; after two days that is an alarm."""
     server.set_default(LATEST)
     server.archive.change(NEW[0], state="submitted")
     server.faults.add(NEW[1], faults.status(404))
 
     waits = whole_cache.run("cron_sync", "--fetch-references")
     since = whole_cache.default()
-    silent = whole_cache.run("cron_sync", "--fetch-references")
+    age(whole_cache, days=3)
+    late = whole_cache.run("cron_sync", "--fetch-references", *pager(whole_cache.home))
     asked = server.requests[f"GET {NEW[0]}"]
     server.archive.change(NEW[0], state="archived")
     server.faults.clear()
@@ -217,7 +238,13 @@ def test_N29_what_is_not_delivered_yet_is_pending_and_the_default_waits_for_it(
     assert (waits.status, since, asked) == (0, FORMER, 0)
     assert f"hst: not delivered yet: {NEW[0]}, {NEW[1]}\n" in waits.out
     assert f"hst: the default context stays {FORMER}, {LATEST} lacks {NEW[0]}, {NEW[1]}" in waits.err
-    assert (silent.status, silent.out, silent.err) == (0, "", "")
+    assert late.status == 0
+    assert re.search(f"hst: still not delivered, since .* UTC: {NEW[0]}, {NEW[1]}\n", late.err)
+    assert re.search(f"hst: the default context stays {FORMER} since .* UTC, {LATEST} lacks", late.err)
+    calls = [json.loads(line) for line in (whole_cache.home / "calls").read_text().splitlines()]
+    assert [(call["kind"], call["names"]) for call in calls] == [
+        (kind, list(NEW[:2])) for kind in ("pending", "waits")
+    ]
     assert (moves.status, moves.err, whole_cache.default()) == (0, "", LATEST)
     assert {name for name in NEW if (whole_cache.references / name).exists()} == set(NEW)
     check_invariants(whole_cache.root, "hst", server, is_clean=True)
@@ -249,3 +276,18 @@ def test_N30_another_server_than_that_of_the_cache_is_refused_with_both_names(
 
     assert (done.status, done.out, proper(whole_cache)) == (3, "", before)
     assert f"is a cache of hst from {ours}, but the settings say hst from {theirs}" in done.err
+
+
+def test_N33_a_server_that_says_the_same_for_days_is_told_of_with_the_age(
+    whole_cache: Cache, server: Server
+) -> None:
+    """The run itself is as good as any: there is nothing to do."""
+    server.override("get_server_info", lambda info: {**info, "last_refreshed": "2020-01-01 00:00:00.000000"})
+
+    first, second = (whole_cache.run("cron_sync", "--fetch-references") for _ in range(2))
+
+    assert (first.status, second.status, second.out, second.err) == (0, 0, "", "")
+    assert re.fullmatch(
+        r"hst: the server's answer is \d+\.\d days old, of 2020-01-01 00:00:00 UTC: it may be frozen\n",
+        first.err,
+    )

@@ -7,6 +7,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from crdscache.contexts import times
 from demo.faults import status
 from demo.server import Server
 from tests.caches import FORMER, LATEST, Cache, Done
@@ -60,7 +61,9 @@ def test_failures_are_told_once_a_day_in_few_lines_and_then_that_they_are_over(
     assert Path(said[-1].removeprefix("hst: the log is ")).is_file()
     assert (silent.status, silent.err) == (1, "")
     assert len(silent.data["failures"]) == n_failed  # who asked for data gets it
-    assert (reminder.status, reminder.err.splitlines()[:-1]) == (1, first.err.splitlines()[:-1])
+    reminded = reminder.err.splitlines()
+    assert (reminder.status, reminded[0].startswith("hst: the same since ")) == (1, True)
+    assert reminded[1:-2] == first.err.splitlines()[:-3]  # a failure less: there are 20 lines in all
     assert (good.status, good.err) == (0, "")
     assert good.out.splitlines()[0] == "hst: recovered; the last run ended with status 1"
     assert (after.status, after.out, after.err) == (0, "", "")
@@ -102,6 +105,7 @@ def test_a_summary_as_data_has_all_that_the_text_has(whole_cache: Cache, server:
     assert rules <= {path.name for path in whole_cache.mappings.iterdir()}
     told = done.data
     n_files, size_bytes = told.pop("n_files"), told.pop("size_bytes")
+    assert times.parse(told.pop("refreshed")) is not None
     assert told == {
         "status": 0,
         "default_before": FORMER,
@@ -110,6 +114,7 @@ def test_a_summary_as_data_has_all_that_the_text_has(whole_cache: Cache, server:
         "waits_for": [],
         "failures": [],
         "pending": [],
+        "lost": [],
         "message": "",
         "n_seen": {},
         "verdicts": {},
@@ -127,12 +132,19 @@ def test_busy_says_nothing_to_cron_and_names_the_holder_to_a_person(whole_cache:
         asked = whole_cache.run("cron_sync", "--verbose")
         to_person = on_terminal(whole_cache, "cron_sync")
         dry = whole_cache.run("cron_sync", "--dry-run")
+        long = whole_cache.run("cron_sync", "--json", "--config", "busy_alarm_h=0.0000001")
+        still = whole_cache.run("cron_sync", "--config", "busy_alarm_h=0.0000001")
 
     assert (to_cron.status, to_cron.out, to_cron.err) == (75, "", "")
     assert (asked.status, asked.err) == (75, f"cron_sync: another writer is at work: {holder}\n")
     assert (to_person.status, to_person.out.strip()) == (75, asked.err.strip())
     assert dry.status == 0
+    assert (long.status, long.data) == (75, {"status": 75, "message": f"another writer is at work: {holder}"})
+    begun = f"hst: another writer is at work: {holder}; no run has come to its end since "
+    assert (long.err.startswith(begun), long.err.count("\n")) == (True, 1)
+    assert (still.status, still.out, still.err) == (75, "", "")
     assert whole_cache.run("cron_sync").status == 0
+    assert not (whole_cache.state / "busy.json").exists()
 
 
 def test_old_logs_of_runs_and_of_snakemake_go(whole_cache: Cache, server: Server) -> None:

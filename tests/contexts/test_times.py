@@ -64,3 +64,25 @@ def test_age_of_a_moment_is_in_seconds() -> None:
 def test_age_of_what_is_no_moment_is_nought() -> None:
     """It comes from a file that an operator may have edited; only what is told again hangs on it."""
     assert times.age_s("yesterday") == 0
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("2026-03-09 00:00:01", True),
+        ("2026-03-09 00:00:00", False),
+        ("2026-03-10 23:59:59", True),
+        ("2026-03-11 00:00:01", False),
+        ("yesterday", True),
+    ],
+)
+def test_P17_recent_is_what_is_neither_long_ago_nor_far_ahead(moment: str, *, expected: bool) -> None:
+    assert times.is_recent(moment, 24 * 3600, "2026-03-10 00:00:00") is expected
+
+
+@pytest.mark.parametrize(
+    ("length_s", "expected"),
+    [(-5, "0 h"), (5400, "2 h"), (47.4 * 3600, "47 h"), (48 * 3600, "2.0 days"), (1e7, "115.7 days")],
+)
+def test_lengths_of_time_are_written_for_people(length_s: float, expected: str) -> None:
+    assert times.span(length_s) == expected

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from crdscache.contexts import times
 from crdscache.contexts.records import Problem
 from crdscache.workflow import report
 from crdscache.workflow.runs import Record, Result, Run
@@ -37,6 +38,9 @@ def recorded(result: Result, *, told_h: float | None = None) -> Record:
         (FAILED, None, True),
         (FAILED, recorded(OK), True),
         (FAILED, recorded(FAILED, told_h=23), False),
+        (replace(FAILED, default_after="b.pmap"), recorded(FAILED, told_h=1), True),
+        (FAILED, recorded(FAILED, told_h=-23), False),
+        (FAILED, recorded(FAILED, told_h=-240), True),
         (FAILED, recorded(FAILED, told_h=25), True),
         (OTHER, recorded(FAILED, told_h=1), True),
         (FATAL, recorded(FAILED, told_h=1), True),
@@ -45,7 +49,7 @@ def recorded(result: Result, *, told_h: float | None = None) -> Record:
     ],
 )
 def test_only_what_is_new_is_told(result: Result, before: Record | None, *, expected: bool) -> None:
-    assert report.is_news(result, before) is expected
+    assert report.is_news(result, before, times.now()) is expected
 
 
 def test_a_long_list_of_failures_ends_with_how_many_more_there_are() -> None:

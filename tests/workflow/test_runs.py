@@ -54,16 +54,33 @@ def test_the_last_run_is_read_back_as_it_was_recorded(cache: Layout) -> None:
 
 
 def test_when_things_began_is_kept_until_they_end(cache: Layout) -> None:
-    ok, waits = Result(Status.OK), Result(Status.OK, waits_for=("x.fits",))
+    """A run that came to nothing knows nothing of what waits."""
+    ok, waits = Result(Status.OK), Result(Status.OK, waits_for=("x.fits",), pending=("x.fits",))
 
     first = runs.record(cache, runs.begin("cron_sync"), ok, told=None)
     waiting = runs.record(cache, runs.begin("cron_sync"), waits, told=None)
     still = runs.record(cache, runs.begin("cron_sync"), waits, told=None)
     failed = runs.record(cache, runs.begin("cron_sync"), Result(Status.FATAL), told=None)
+    over = runs.record(cache, runs.begin("cron_sync"), ok, told=None)
 
     assert (first.last_success, first.waits_since) == (first.ended, None)
     assert still.waits_since == waiting.waits_since == waiting.ended
-    assert (failed.last_success, failed.waits_since) == (still.ended, None)
+    assert still.pending_since == {"x.fits": waiting.ended}
+    assert (failed.last_success, failed.waits_since) == (still.ended, waiting.ended)
+    assert (failed.pending_since, failed.failing_since) == (still.pending_since, failed.ended)
+    assert (over.waits_since, over.pending_since, over.failing_since) == (None, {}, None)
+
+
+def test_P17_a_time_that_is_still_to_come_is_not_gone_on_with() -> None:
+    """A clock that was ten years ahead would hold back each alarm for as long."""
+    waits = Result(Status.ERR, waits_for=("x.fits",), pending=("x.fits",))
+    run, ahead, at = runs.begin("cron_sync"), "2036-01-01 00:00:00", "2026-01-01 00:00:00"
+    before = runs.follow(None, run, waits, ahead)
+
+    after = runs.follow(before, run, waits, at)
+
+    assert (before.waits_since, before.failing_since, before.pending_since["x.fits"]) == (ahead,) * 3
+    assert (after.waits_since, after.failing_since, after.pending_since["x.fits"]) == (at,) * 3
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"result": {}}', '{"result": {"failures": [1]}}'])
@@ -99,7 +116,7 @@ def test_only_the_newest_logs_are_kept(cache: Layout) -> None:
     for name in (*names, "logs/plan.log"):
         (cache.state / name).touch()
 
-    runs.prune_logs(cache, 2)
+    runs.prune(cache, 2)
 
     left = sorted(path.relative_to(cache.state).as_posix() for path in cache.state.rglob("*.log"))
     assert left == sorted([*names[2:4], *names[6:8], "logs/plan.log"])
