@@ -17,6 +17,7 @@ from crdscache.errors import UnreadableConfigError
 logger = logging.getLogger(__name__)
 
 SWITCHES = ("when", "from", "to", "why")
+FOREIGN = "foreign"  # why the default moved: something else did it
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ def note_found(cache: Layout, default: str, recorded: Identity) -> None:
     """Note the default that is found, if our notes have another: somebody else, or a killed run, moved it."""
     last = last_switch(cache)
     if last != default:
-        note_switch(cache, last, default, recorded.pinned_by if default == recorded.pinned else "foreign")
+        note_switch(cache, last, default, recorded.pinned_by if default == recorded.pinned else FOREIGN)
 
 
 def note_switch(cache: Layout, before: str | None, after: str, why: str) -> None:

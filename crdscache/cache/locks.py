@@ -106,12 +106,20 @@ class WriterLock:
 
 def read_writer(card: Path) -> tuple[Writer | None, float | None]:
     """Tell who wrote last, and how long ago by the file server's clock, in seconds."""
+    writer = read_card(card)
     try:
-        writer = Writer(**json.loads(card.read_text(encoding="utf-8")))
         written = card.stat().st_mtime
-    except (OSError, ValueError, TypeError):
+    except OSError:
         return None, None
-    return writer, max(0.0, _file_server_now(card.parent) - written)
+    return (None, None) if writer is None else (writer, max(0.0, _file_server_now(card.parent) - written))
+
+
+def read_card(card: Path) -> Writer | None:
+    """Tell who wrote last, or writes; None where nothing readable tells."""
+    try:
+        return Writer(**json.loads(card.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _file_server_now(directory: Path) -> float:
@@ -127,7 +135,7 @@ def _file_server_now(directory: Path) -> float:
 
 def _busy(card: Path) -> str:
     deadline = time.monotonic() + _CARD_WAIT_S
-    while (writer := read_writer(card)[0]) is None and time.monotonic() < deadline:
+    while (writer := read_card(card)) is None and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     return f"another writer is at work: {writer or 'a tool that leaves no card'}"
 

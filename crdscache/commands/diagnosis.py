@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from crdscache.cache import identity, layout, locks, manifest, restore, serverconfig
+from crdscache.cache import commit, identity, inventory, layout, locks, manifest, plan, restore, serverconfig
 from crdscache.cache.rules import Rules
-from crdscache.commands import comparing, overrides
+from crdscache.commands import comparing, ending, overrides
 from crdscache.contexts import catalogue, times
 from crdscache.contexts.serverinfo import ServerInfo
 from crdscache.errors import CacheError, SettingsError, UnreadableConfigError
-from crdscache.workflow import joblog, report, runs, settings, steps
+from crdscache.workflow import alarms, joblog, report, runs, settings, steps
+from crdscache.workflow.alarms import Kind
+from crdscache.workflow.runs import Record
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
 from crdscache.workflow.variables import Resolved
@@ -33,18 +35,15 @@ class Mistake:
 
 def main(options: argparse.Namespace) -> int:
     """Run `cache_config`."""
+    return ending.run("cache_config", lambda: _main(options), as_json=options.json)
+
+
+def _main(options: argparse.Namespace) -> int:
     joblog.log_to(None)
-    try:
-        if options.compare_lists:
-            return comparing.compare_lists(options)
-        resolved = settings.resolve(overrides.collect(options), settings.environment(), options.site)
-        config = settings.typed({key: setting.value for key, setting in resolved.items()})
-    except SettingsError as error:
-        sys.stderr.write(f"cache_config: {error}\n")
-        return Status.USAGE
-    except CacheError as error:
-        sys.stderr.write(f"cache_config: {error}\n")
-        return Status.FATAL
+    if options.compare_lists:
+        return comparing.compare_lists(options)
+    resolved = settings.resolve(overrides.collect(options), settings.environment(), options.site)
+    config = settings.typed({key: setting.value for key, setting in resolved.items()})
     if options.tree_hash:
         return comparing.tree_hash(config, options)
     mistakes = list(diagnose(config))
@@ -82,12 +81,12 @@ def describe(config: Settings) -> dict[str, str]:
     info = _saved(cache)
     before = runs.last(cache)
     stamp = _stamp(cache)
-    free = shutil.disk_usage(_existing(cache.root)).free
     return {
         "cache": str(cache.root),
         "observatory": cache.observatory,
         "server": config.server_url,
         "default context": info.default_context if info else "none",
+        "default moved": _moved(cache),
         "pinned": stamp.pinned if stamp and stamp.pinned else "no",
         "edit context": info.edit_context if info else "none",
         "layout": layout.find_mode(cache, config.new_mode).value,
@@ -96,10 +95,11 @@ def describe(config: Settings) -> dict[str, str]:
         "configuration": str(cache.config),
         "locks": str(cache.locks),
         "state": str(cache.state),
+        "writer": str(_writer(cache) or "none"),
         "last run": f"{before.ended} UTC, status {before.result.status}" if before else "none",
         "last success": f"{before.last_success} UTC" if before and before.last_success else "none",
         "trash": _trash(cache),
-        "free space": report.size(free),
+        "free space": report.size(_free_bytes(cache)),
     }
 
 
@@ -107,6 +107,19 @@ def _trash(cache: layout.Layout) -> str:
     waiting = restore.bins(cache)
     n_files, frees_bytes = sum(one.n_files for one in waiting), sum(one.frees_bytes for one in waiting)
     return f"{len(waiting)} runs, {n_files} files, {report.size(frees_bytes)}"
+
+
+def _moved(cache: layout.Layout) -> str:
+    rows = commit.switches(cache)
+    return "never" if not rows else f"{rows[-1][0]} UTC, why: {rows[-1][3]}"
+
+
+def _writer(cache: layout.Layout) -> locks.Writer | None:
+    return locks.read_card(cache.state / locks.WRITER_FILE)
+
+
+def _free_bytes(cache: layout.Layout) -> int:
+    return shutil.disk_usage(_existing(cache.references)).free
 
 
 def _existing(path: Path) -> Path:
@@ -151,8 +164,12 @@ def diagnose(config: Settings) -> Iterator[Mistake]:
         yield Mistake("there is no configuration yet: the server's default is not whole here", "cron_sync")
     else:
         yield from _whole(config, info, stamp)
+        yield from _moved_by_others(cache, info)
+    yield from _dangling(config)
     yield from _writing(config)
-    yield from _last_run(cache, stamp)
+    last = runs.last(cache)
+    yield from _room(config, last)
+    yield from _last_run(config, last, stamp)
 
 
 def _whole(config: Settings, info: ServerInfo, stamp: identity.Identity) -> Iterator[Mistake]:
@@ -184,22 +201,78 @@ def _writing(config: Settings) -> Iterator[Mistake]:
         yield Mistake(what, f"chmod u+w {cache.config / serverconfig.CONFIG_FILE}")
 
 
-def _last_run(cache: layout.Layout, stamp: identity.Identity) -> Iterator[Mistake]:
-    last = runs.last(cache)
+def _moved_by_others(cache: layout.Layout, info: ServerInfo) -> Iterator[Mistake]:
+    """Tell that the configuration was written by something else, not noted yet or within a day."""
+    rows = commit.switches(cache)
+    if not rows:
+        return
+    when, before, after, why = rows[-1]
+    if after != info.default_context:
+        what = f"the default context was moved from {after} to {info.default_context}"
+    elif why == commit.FOREIGN and times.is_recent(when, report.TELL_AGAIN_S, times.now()):
+        what = f"the default context was moved from {before} to {after}, as was found at {when} UTC"
+    else:
+        return
+    yield Mistake(
+        f"{what}, by another tool or by a run that was killed",
+        "let cron_sync alone write: CRDS_READONLY_CACHE=1 for all others; the next run puts it right",
+    )
+
+
+def _dangling(config: Settings) -> Iterator[Mistake]:
+    mode = layout.find_mode(config.cache, config.new_mode)
+    links = [
+        path
+        for path, entry in inventory.entries(config.cache, mode)
+        if entry.is_symlink() and not Path(entry.path).exists()
+    ]
+    if links:
+        yield Mistake(
+            f"{len(links)} links lead nowhere, {min(links)} first",
+            "mount the tree that they lead to, or cron_sync --fetch-references --repair-files",
+        )
+
+
+def _room(config: Settings, last: Record | None) -> Iterator[Mistake]:
+    """Tell that less is free than is to be kept free, or than the last plan has left to bring."""
+    free, needed = _free_bytes(config.cache), config.keeping.reserve_bytes
+    totals = config.cache.state / "plan" / "totals.json"
+    if last is not None and last.result.status != Status.OK and totals.exists():
+        needed = max(needed, plan.load_totals(totals).fetch_bytes)
+    if free < needed:
+        yield Mistake(
+            f"{config.cache.references}: {report.size(free)} are free, {report.size(needed)} are needed",
+            "cron_sync --empty-trash, or --purge-references, or a larger disk",
+        )
+
+
+def _last_run(config: Settings, last: Record | None, stamp: identity.Identity) -> Iterator[Mistake]:
+    yield from _at_work(config)
     if last is None or last.last_success is None:
         yield Mistake("no run has succeeded yet", "cron_sync, and read what it says")
         return
-    if times.age_s(last.last_success) > _STALE_S:
+    if not times.is_recent(last.last_success, _STALE_S, times.now()):
+        age = times.span(times.age_s(last.last_success))
         yield Mistake(
-            f"the last success was at {last.last_success} UTC",
+            f"the last success was at {last.last_success} UTC, {age} ago",
             "is cron_sync in the crontab, and what does it say?",
         )
-    if last.waits_since and stamp.pinned is None:
-        what = (
-            f"the default context stays {last.result.default_after} since {last.waits_since} UTC: "
-            f"{last.result.server_default} lacks {last.result.waits_for[0]}"
-        )
+    if last.waits_since and last.result.waits_for and stamp.pinned is None:
         yield Mistake(
-            what,
+            report.waits(last.result, last.waits_since),
             "cron_sync --fetch-references brings what the server delivers; or name it in tolerate_missing",
+        )
+    # At the time of that run: nobody has asked the server since.
+    for alarm in alarms.standing(last, config.telling, last.ended):
+        if alarm.kind is not Kind.WAITS:
+            yield Mistake(alarm.text, "what does the server's operator say?")
+
+
+def _at_work(config: Settings) -> Iterator[Mistake]:
+    writer = _writer(config.cache)
+    if writer is not None and not times.is_recent(writer.started, config.telling.busy_s, times.now()):
+        age = times.span(times.age_s(writer.started))
+        yield Mistake(
+            f"the writer has not come to its end for {age}: {writer}",
+            "if it hangs, end it: the next cron_sync goes on where it stopped",
         )

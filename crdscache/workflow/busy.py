@@ -48,7 +48,7 @@ def note(cache: Layout, reason: str, limit_s: float, at: str) -> Alarm | None:
 
 def _since(cache: Layout, before: Noted | None, at: str) -> str:
     """Tell when a run of ours has ended last, when the writer began, or when we were kept out first."""
-    last, (writer, _) = runs.last(cache), locks.read_writer(cache.state / locks.WRITER_FILE)
+    last, writer = runs.last(cache), locks.read_card(cache.state / locks.WRITER_FILE)
     moments = [last and last.ended, writer and writer.started, before and before.since]
     # A clock that was wrong may have noted a time to come.
     return min([moment for moment in moments if moment and times.age_s(moment, at) >= 0], default=at)

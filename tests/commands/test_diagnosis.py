@@ -3,11 +3,14 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from crdscache.cache.locks import Writer
 from crdscache.commands import diagnosis
+from crdscache.contexts import times
 from crdscache.workflow import settings
 from crdscache.workflow.variables import Setting
 from tests.caches import FORMER, LATEST, Cache, listing
@@ -68,6 +71,47 @@ def pin_another(cache: Cache) -> None:
     pin(cache, LATEST)
 
 
+def move_by_another_tool(cache: Cache) -> None:
+    note_switch(cache, f"2020-01-01 00:00:00\t{FORMER}\t{LATEST}\tserver")
+
+
+def find_moved(cache: Cache) -> None:
+    note_switch(cache, f"{times.now()}\t{LATEST}\t{FORMER}\tforeign")
+
+
+def note_switch(cache: Cache, row: str) -> None:
+    with (cache.state / "switches.tsv").open("a") as stream:
+        stream.write(f"{row}\n")
+
+
+def dangle(cache: Cache) -> None:
+    (cache.references / "not_of_the_default.fits").symlink_to("/no/such/tree/x.fits")
+
+
+def hang(cache: Cache) -> None:
+    writer = Writer("there", 7, "2020-01-01 00:00:00", "cron_sync", "id")
+    (cache.state / "writer.json").write_text(json.dumps(asdict(writer)))
+
+
+def change_result(cache: Cache, **changes: object) -> None:
+    edit_status(cache, result=json.loads((cache.state / "status.json").read_text())["result"] | changes)
+
+
+def stay_pending(cache: Cache) -> None:
+    change_result(cache, pending=["x.fits"])
+    edit_status(cache, pending_since={"x.fits": "2020-01-01 00:00:00"})
+
+
+def freeze_the_server(cache: Cache) -> None:
+    change_result(cache, refreshed="2020-01-01 00:00:00")
+
+
+def run_out_of_room(cache: Cache) -> None:
+    change_result(cache, status=3)
+    path = cache.state / "plan" / "totals.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"fetch_bytes": 10**18}))
+
+
 MISTAKES: list[tuple[Callable[[Cache], None], str]] = [
     (lose_a_rule, f"the default context {FORMER} is not whole: 1 files, hst_acs_darkfile_0003.rmap first"),
     (cut_a_reference, f"the default context {FORMER} is not whole: 1 files, t6k1016aj_drk.fits first"),
@@ -77,7 +121,14 @@ MISTAKES: list[tuple[Callable[[Cache], None], str]] = [
     (pin_another, f"the default context is {FORMER}, though {LATEST} is pinned"),
     (age, "the last success was at 2020-01-01 00:00:00 UTC"),
     (never_succeed, "no run has succeeded yet"),
-    (wait, f"stays {FORMER} since 2026-01-01 00:00:00 UTC: {LATEST} lacks x.fits"),
+    (move_by_another_tool, f"moved from {LATEST} to {FORMER}, by another tool or by a run that was killed"),
+    (find_moved, f"moved from {LATEST} to {FORMER}, as was found at "),
+    (dangle, "1 links lead nowhere, references/hst/not_of_the_default.fits first"),
+    (hang, "cron_sync (host there, PID 7, since 2020-01-01 00:00:00 UTC)"),
+    (stay_pending, "still not delivered, since 2020-01-01 00:00:00 UTC: x.fits"),
+    (freeze_the_server, "days old, of 2020-01-01 00:00:00 UTC: it may be frozen"),
+    (run_out_of_room, "are free, 1000000.0 TB are needed"),
+    (wait, f"stays {FORMER} since 2026-01-01 00:00:00 UTC, {LATEST} lacks x.fits"),
 ]
 
 
@@ -134,3 +185,21 @@ def test_references_that_are_tolerated_are_no_mistake(whole_cache: Cache) -> Non
     cut_a_reference(whole_cache)
 
     assert mistakes(whole_cache, tolerate_missing=["t6k1016aj_drk.fits"]) == []
+
+
+def test_what_another_tool_did_long_ago_and_a_young_writer_are_no_mistakes(whole_cache: Cache) -> None:
+    note_switch(whole_cache, f"2020-01-01 00:00:00\t{LATEST}\t{FORMER}\tforeign")
+    writer = Writer("there", 7, times.now(), "cron_sync", "id")
+    (whole_cache.state / "writer.json").write_text(json.dumps(asdict(writer)))
+
+    assert mistakes(whole_cache) == []
+    facts = whole_cache.run("cache_config", "--json").data["cache"]
+    assert (facts["writer"], facts["default moved"]) == (str(writer), "2020-01-01 00:00:00 UTC, why: foreign")
+
+
+def test_P17_a_success_that_is_still_to_come_is_a_mistake(whole_cache: Cache) -> None:
+    edit_status(whole_cache, last_success="2099-01-01 00:00:00")
+
+    assert [text.split(",")[0] for text in mistakes(whole_cache)] == [
+        "the last success was at 2099-01-01 00:00:00 UTC"
+    ]

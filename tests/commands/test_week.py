@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -42,14 +41,6 @@ class Clock:
     def __call__(self) -> str:
         """Tell it, as `times.now` does."""
         return self.now.strftime(times.FORM)
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Path]:
-    """Give a directory where nothing waits for a disk: there are 1,000 small files to be written."""
-    fast = Path("/dev/shm")
-    with TemporaryDirectory(dir=fast if fast.is_dir() else tmp_path) as made:
-        yield Path(made)
 
 
 def week() -> Iterator[Result | None]:
@@ -94,8 +85,8 @@ EXPECTED = [
 ]
 
 
-def test_each_mail_of_a_week_says_something_new(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cache = layout.default_layout(memory, "hst")
+def test_each_mail_of_a_week_says_something_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cache = layout.default_layout(tmp_path, "hst")
     cache.state.mkdir(parents=True)
     options, clock = argparse.Namespace(verbose=False, quiet=False, json=False), Clock()
     teller = Teller(cache, options, on_terminal=False, limits=LIMITS, clock=clock)
