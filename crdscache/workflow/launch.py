@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from crdscache.cache import publish
 from crdscache.cache.layout import Layout
-from crdscache.workflow import joblog
+from crdscache.workflow import joblog, traces
 from crdscache.workflow.settings import CHECKOUT
 
 _RUN_FILE = "run.json"
@@ -78,7 +78,9 @@ def run(
     try:
         with process.stdout as lines:  # type: ignore[union-attr]
             fatal, tail = _listen(lines, log, tell)
-        return End(process.wait(), fatal, tail)
+        end = End(process.wait(), fatal, tail)
+        traces.prune(directory, start.values["keep_logs"])
+        return end
     finally:
         _end_group(process)
 

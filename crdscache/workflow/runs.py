@@ -215,7 +215,6 @@ def log_path(cache: Layout, run: Run) -> Path:
 
 
 def prune(cache: Layout, keep: int) -> None:
-    """Remove the oldest logs of runs, ours and Snakemake's own, which it never removes."""
-    for pattern in ("logs/run-*.log", ".snakemake/log/*.log"):
-        for path in sorted(cache.state.glob(pattern), key=lambda path: path.name)[:-keep]:
-            path.unlink(missing_ok=True)
+    """Remove the oldest logs of runs."""
+    for path in sorted(cache.state.glob("logs/run-*.log"), key=lambda path: path.name)[:-keep]:
+        path.unlink(missing_ok=True)

@@ -36,7 +36,7 @@ def cache(tmp_path: Path) -> Layout:
 def start(monkeypatch: pytest.MonkeyPatch) -> Start:
     """Play snakemake by the program in the variable PLAY."""
     monkeypatch.setattr(launch, "_command", lambda start, *_: [sys.executable, "-c", start.environ["PLAY"]])
-    return Start("all", {"run_id": "id"}, None, {})
+    return Start("all", {"run_id": "id", "keep_logs": 2}, None, {})
 
 
 def play(start: Start, code: str) -> Start:
@@ -58,7 +58,7 @@ def test_what_snakemake_says_goes_to_the_log_and_is_understood(cache: Layout, st
     assert end == End(1, "the server is away", tuple(lines))
     assert told == [(7, 1, 100), (8, 2, 300)]
     assert log.read_text().splitlines() == ["before", *lines]
-    assert json.loads((cache.state / "run.json").read_text()) == {"run_id": "id"}
+    assert json.loads((cache.state / "run.json").read_text()) == {"run_id": "id", "keep_logs": 2}
 
 
 def test_the_lock_is_standard_input_and_root_and_observatory_are_in_the_environment(
