@@ -20,6 +20,10 @@ class LockedError(CacheError):
     """Another writer holds the cache."""
 
 
+class LockLostError(CacheError):
+    """The lock file was taken away under its holder: what is done is right, but it must not go on."""
+
+
 class NotACacheError(CacheError):
     """The root is not this cache: not mounted, not set up, or of another server or observatory."""
 

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from crdscache.cache import adopt, answer, commit, identity, plan, tables
+from crdscache.cache import adopt, answer, commit, identity, locks, plan, tables
 from crdscache.workflow import joblog, settings, steps
 
 with joblog.job_log(snakemake.log[0]):
     config = settings.typed(snakemake.config)
+    locks.require_held(0, config.cache)
     said = answer.load(config.cache.state, config.cache.observatory)
     promise = steps.promise(config, said, identity.admit(config.cache, config.server_url, config.use_case))
     switch = commit.commit(

@@ -3,13 +3,14 @@
 from functools import partial
 from pathlib import Path
 
-from crdscache.cache import hashes, supply, tables
+from crdscache.cache import hashes, locks, supply, tables
 from crdscache.server import fetch
 from crdscache.workflow import joblog, settings, steps
 
 with joblog.job_log(snakemake.log[0]):
     config = settings.typed(snakemake.config)
     cache = config.cache
+    locks.require_held(0, cache)
     rows = tables.read_plan(Path(snakemake.input.plan))
     duplicates = tables.read_sightings(Path(snakemake.input.duplicates))
     steps.make_room(config, rows)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from crdscache.cache import answer, hashes, supply, tables
+from crdscache.cache import answer, hashes, locks, supply, tables
 from crdscache.cache.rules import Rules
 from crdscache.server import fetch, mappings
 from crdscache.workflow import joblog, settings, steps
@@ -10,6 +10,7 @@ from crdscache.workflow import joblog, settings, steps
 with joblog.job_log(snakemake.log[0]):
     config = settings.typed(snakemake.config)
     cache = config.cache
+    locks.require_held(0, cache)
     said = answer.load(cache.state, cache.observatory)
     cache.mappings.mkdir(parents=True, exist_ok=True)
     mend = steps.mender(config, snakemake.config["run_id"])

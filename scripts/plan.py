@@ -4,13 +4,14 @@ from functools import partial
 from pathlib import Path
 
 from crdscache.assignment import needs
-from crdscache.cache import adopt, answer, check, identity, plan, rules, tables
+from crdscache.cache import adopt, answer, check, identity, locks, plan, rules, tables
 from crdscache.errors import DiskError
 from crdscache.server import rpc
 from crdscache.workflow import joblog, settings, steps
 
 with joblog.job_log(snakemake.log[0]):
     config = settings.typed(snakemake.config)
+    locks.require_held(0, config.cache)
     said = answer.load(config.cache.state, config.cache.observatory)
     disk = steps.disk(config, said)
     stamp = identity.admit(config.cache, config.server_url, config.use_case)

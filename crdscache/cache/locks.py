@@ -9,7 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -19,7 +19,7 @@ import filelock
 from crdscache.cache import publish
 from crdscache.cache.layout import CONFIG_LOCK, Layout
 from crdscache.contexts import times
-from crdscache.errors import DiskError, LockedError, disk_error
+from crdscache.errors import DiskError, LockedError, LockLostError, disk_error
 
 SYNC_LOCK = "crds.sync.lock"
 
@@ -33,6 +33,7 @@ _CARD_WAIT_S = 1.0
 _POLL_S = 0.02
 # What file systems say that have no locks, or whose server is short of them.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+_ELSEWHERE = "set CRDS_LOCKS, or lock_dir, to a local directory that all writers of this cache share"
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,18 @@ class WriterLock:
 
     It is given back by closing only, never unlocked: the descriptor is standard input of snakemake and its
     jobs too, so orphans of a killed run still count as the writer.
+
+    Attributes
+    ----------
+    warnings
+        What an operator should know, though it does not keep this writer from its work.
+
+    Raises
+    ------
+    LockedError
+        Another writer is at work, here or on another host.
+    DiskError
+        The file cannot be opened, or its file system has no locks.
     """
 
     def __init__(self, cache: Layout, command: str, run_id: str) -> None:
@@ -65,9 +78,9 @@ class WriterLock:
         self.descriptor = _open(cache.locks / SYNC_LOCK)
         with ExitStack() as undo:
             undo.callback(os.close, self.descriptor)
-            if not filelock.lock_descriptor(self.descriptor, blocking=False):
+            if not _lock(self.descriptor, cache.locks / SYNC_LOCK):
                 raise LockedError(_busy(self._card))
-            self._refuse_other_host()
+            self.warnings = self._look_at_other_hosts(cache)
             self._card.parent.mkdir(parents=True, exist_ok=True)
             publish.write_text(self._card, json.dumps(asdict(self._writer)) + "\n")
             undo.pop_all()
@@ -85,23 +98,25 @@ class WriterLock:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _refuse_other_host(self) -> None:
-        writer, age_s = read_writer(self._card)
-        if (
-            writer is not None
-            and writer.host != self._writer.host
-            and age_s is not None
-            and age_s < _OTHER_HOST_S
-        ):
-            message = f"another host wrote here {age_s:.0f} s ago: {writer}"
-            raise LockedError(message)
+    def _look_at_other_hosts(self, cache: Layout) -> tuple[str, ...]:
+        """Refuse to write beside another host; a card that is old is told, as its writer may be paused."""
+        passed_over = []
+        # The lock is that of the whole root, whatever the observatory.
+        for card in sorted(cache.state.parent.glob(f"*/{_WRITER_FILE}")):
+            writer, age_s = read_writer(card)
+            if writer is None or age_s is None or writer.host == self._writer.host:
+                continue
+            if age_s < _OTHER_HOST_S:
+                message = f"another host wrote here {age_s:.0f} s ago: {writer}"
+                raise LockedError(message)
+            told = f"{writer} has not ended, but was silent for {age_s / 60:.0f} minutes: taken for dead"
+            passed_over.append(told)
+        return tuple(passed_over)
 
     def _keep_touching(self) -> None:
         while not self._stop.wait(_TOUCH_EVERY_S):
-            try:
+            with suppress(OSError):  # a file server that is away for a moment: the next minute may be better
                 os.utime(self._card)
-            except OSError:
-                return
 
 
 def read_writer(card: Path) -> tuple[Writer | None, float | None]:
@@ -141,16 +156,32 @@ def _busy(card: Path) -> str:
 
 
 def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        # The mode lets every writer that the umask admits open it; the old tool's text in it is no obstacle.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        # With O_CREAT, Linux refuses other users' files in a directory like /tmp. The mode lets every writer
+        # that the umask admits open it; the old tool's text in it is no obstacle.
+        descriptor = os.open(path, flags if path.exists() else flags | os.O_CREAT, 0o666)
     except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EISDIR}:
+            raise _no_file(path) from error
         raise disk_error(error, path) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        message = f"{path}: expected a regular file to lock"
-        raise DiskError(message)
+        raise _no_file(path)
     return descriptor
+
+
+def _no_file(path: Path) -> DiskError:
+    return DiskError(f"{path}: expected a regular file to lock, and no link; remove it if nothing needs it")
+
+
+def _lock(descriptor: int, path: Path) -> bool:
+    """Try once to lock for writing; False where another one has it."""
+    try:
+        return filelock.lock_descriptor(descriptor, blocking=False)
+    except OSError as error:
+        advice = f"; {_ELSEWHERE}" if error.errno in _NO_LOCKS else ""
+        raise DiskError(f"{path}: cannot be locked: {error.strerror}{advice}") from error
 
 
 def holds(descriptor: int, lock: Path) -> bool:
@@ -159,6 +190,20 @@ def holds(descriptor: int, lock: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), lock.stat())
     except OSError:
         return False
+
+
+def require_held(descriptor: int, cache: Layout) -> None:
+    """Make sure that this process still works for the one writer of a root.
+
+    Raises
+    ------
+    LockLostError
+        The file was removed or replaced, so another writer can have begun.
+    """
+    path = cache.locks / SYNC_LOCK
+    if not holds(descriptor, path):
+        message = f"{path} was removed or replaced while it was held: another may write now, so we stop"
+        raise LockLostError(message)
 
 
 @contextmanager
@@ -206,7 +251,7 @@ def config_lock(cache: Layout) -> Iterator[bool]:
     Yields
     ------
     bool
-        Whether the lock was had; not where another writer's is not ours to open.
+        Whether the lock was had; not where another writer's is not ours to open, or where there are no locks.
     """
     try:
         descriptor = _open(cache.locks / CONFIG_LOCK)
@@ -214,11 +259,19 @@ def config_lock(cache: Layout) -> Iterator[bool]:
         yield False
         return
     try:
-        deadline = time.monotonic() + _CONFIG_WAIT_S
-        while (
-            not (had := filelock.lock_descriptor(descriptor, blocking=False)) and time.monotonic() < deadline
-        ):
-            time.sleep(_POLL_S)
-        yield had
+        yield _lock_soon(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _lock_soon(descriptor: int) -> bool:
+    deadline = time.monotonic() + _CONFIG_WAIT_S
+    try:
+        while not (had := filelock.lock_descriptor(descriptor, blocking=False)):
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_POLL_S)
+    except OSError as error:
+        logger.warning("no lock here name=%s reason=%s", CONFIG_LOCK, error.strerror)
+        return False
+    return had

@@ -47,7 +47,7 @@ def run(config: Settings, stamp: Identity, options: argparse.Namespace) -> int:
         return result.status
     gc.disable()  # as in a sync: a catalogue is many small objects without cycles
     begun = runs.begin(_COMMAND)
-    with locks.WriterLock(config.cache, _COMMAND, begun.run_id):
+    with locks.WriterLock(config.cache, _COMMAND, begun.run_id) as lock:
         log = runs.log_path(config.cache, begun)
         joblog.log_to(log)
         # Again: what was read before the lock another writer may have changed.
@@ -61,6 +61,7 @@ def run(config: Settings, stamp: Identity, options: argparse.Namespace) -> int:
         except CacheError as error:
             result = Result(Status.FATAL, message=str(error))
         _tell(config, options, result, stamp)
+        sys.stderr.write("".join(f"{config.cache.observatory}: {told}\n" for told in lock.warnings))
         if result.status != Status.OK:
             sys.stderr.write(f"{config.cache.observatory}: the log is {log}\n")
         runs.record(config.cache, begun, result, told=None, kind=runs.PINNING)

@@ -10,7 +10,7 @@ from crdscache.cache.removal import Deed
 from crdscache.commands import preview
 from crdscache.commands.telling import Teller
 from crdscache.errors import CacheError
-from crdscache.workflow import joblog, launch, purging, report, runs
+from crdscache.workflow import joblog, launch, purging, report, runs, status
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
@@ -46,7 +46,8 @@ class Removing:
             try:
                 result = self._purge(run, lock.descriptor)
             except CacheError as error:
-                result = Result(Status.FATAL, message=str(error))
+                result = Result(status.of(error), message=str(error))
+            result = replace(result, news=(*lock.warnings, *result.news))
             self.teller.tell(run, result, kind=runs.PURGE)
         return result
 
@@ -64,7 +65,10 @@ class Removing:
         start = launch.Start("purge", {**self.values, **of_run, "purge_plan": plan}, self.cores, self.environ)
         end = launch.run(start, self.config.cache, lock, runs.log_path(self.config.cache, run), None)
         deed = _deed(self.config.cache.state / purging.DEED, run.run_id)
-        return Result(Status.FATAL, message=end.message) if deed is None else self._told(deed)
+        if deed is not None:
+            return self._told(deed)
+        locks.require_held(lock, self.config.cache)
+        return Result(Status.FATAL, message=end.message)
 
     def _told(self, deed: Deed) -> Result:
         told = (

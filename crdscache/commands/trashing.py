@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from crdscache.cache import locks, restore
 from crdscache.commands.telling import Teller
@@ -35,9 +35,10 @@ def run(config: Settings, options: argparse.Namespace, teller: Teller) -> int:
         sys.stderr.write("".join(f"{line}\n" for line in problems))
         return result.status
     begun = runs.begin("cron_sync")
-    with locks.WriterLock(config.cache, "cron_sync", begun.run_id):
+    with locks.WriterLock(config.cache, "cron_sync", begun.run_id) as lock:
         joblog.log_to(runs.log_path(config.cache, begun))
         result = _done(config, options)
+        result = replace(result, news=(*lock.warnings, *result.news))
         teller.tell(begun, result, kind=runs.PURGE)
     if options.json:
         sys.stdout.write(json.dumps(asdict(result), indent=2) + "\n")

@@ -13,7 +13,7 @@ from crdscache.commands import alone, ending, overrides, pinning, trashing
 from crdscache.commands.telling import Teller
 from crdscache.commands.verification import Verification
 from crdscache.errors import CacheError, LockedError, SettingsError
-from crdscache.workflow import joblog, launch, listed, runs, settings, steps
+from crdscache.workflow import joblog, launch, listed, runs, settings, status, steps
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
@@ -122,8 +122,8 @@ class WriterRun:
             except SettingsError:
                 raise
             except CacheError as error:
-                result = Result(Status.FATAL, message=str(error))
-            result = replace(result, news=(*result.news, *trashing.tidy(config)))
+                result = Result(status.of(error), message=str(error))
+            result = replace(result, news=(*lock.warnings, *result.news, *trashing.tidy(config)))
             result, details = self._with_details(config, result)
             self._teller(config).tell(run, result, details)
         return result
@@ -171,6 +171,7 @@ class WriterRun:
         if summary is not None and summary.run_id == run.run_id:
             result = runs.result_of(summary)
             return replace(result, lost=_lost(config, result.pending))
+        locks.require_held(lock, config.cache)
         return Result(Status.FATAL, message=end.message)
 
 

@@ -146,6 +146,7 @@ def hold_writer_lock(config: Mapping[str, Any]) -> None:
             message = "CRDS_READONLY_CACHE is set: nothing may be written"
             raise CacheError(message)
         lock = locks.WriterLock(typed.cache, "snakemake", config["run_id"])
+        os.write(2, "".join(f"{told}\n" for told in lock.warnings).encode())
         os.dup2(lock.descriptor, 0)
         atexit.register(lock.close)
     except CacheError as error:

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from crdscache.errors import CacheError, LockedError, SettingsError
+from crdscache.errors import CacheError, LockedError, LockLostError, SettingsError
 
 
 class Status(IntEnum):
@@ -22,5 +22,7 @@ def of(error: CacheError) -> Status:
             return Status.USAGE
         case LockedError():
             return Status.BUSY
+        case LockLostError():
+            return Status.ERR
         case _:
             return Status.FATAL

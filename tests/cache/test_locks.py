@@ -1,13 +1,17 @@
+import errno
 import fcntl
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +19,11 @@ import pytest
 from crdscache.cache import layout, locks
 from crdscache.cache.layout import Layout
 from crdscache.cache.locks import Writer, WriterLock
-from crdscache.errors import DiskError, LockedError
+from crdscache.errors import DiskError, LockedError, LockLostError
+from tests.caches import CHECKOUT, listing
+from tests.mounts import mounted
 
+SOMEONE, OTHER = 12345, 12346
 OTHER_HOST = {
     "host": "elsewhere",
     "pid": 12,
@@ -176,11 +183,27 @@ def test_writer_on_another_host_is_believed_while_its_card_is_fresh(bare: Layout
 def test_writer_on_another_host_is_believed_no_longer_when_its_card_is_old(bare: Layout) -> None:
     leave_card(bare, host="elsewhere", age_s=610)
 
-    with take(bare):
+    with take(bare) as lock:
         writer, _ = locks.read_writer(card(bare))
 
+    who = "cron_sync (host elsewhere, PID 12, since 2026-01-01 00:00:00 UTC)"
+    assert lock.warnings == (f"{who} has not ended, but was silent for 10 minutes: taken for dead",)
     assert writer is not None
     assert (writer.host, writer.pid, writer.run_id) == (socket.gethostname(), os.getpid(), "run")
+
+
+def test_writer_on_another_host_counts_for_all_observatories_of_the_root(bare: Layout) -> None:
+    leave_card(bare, host="elsewhere", age_s=0)
+
+    with pytest.raises(LockedError, match="another host wrote here"):
+        take(layout.default_layout(bare.root, "jwst"))
+
+
+def test_card_of_a_writer_that_has_ended_is_no_warning(bare: Layout) -> None:
+    leave_card(bare, host=socket.gethostname(), age_s=5000)
+
+    with take(bare) as lock:
+        assert lock.warnings == ()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"host": 1}', "\x00"])
@@ -219,17 +242,108 @@ def test_closed_descriptor_or_missing_file_is_no_lock(bare: Layout) -> None:
     assert (missing, locks.holds(lock.descriptor, path)) == (False, False)
 
 
-@pytest.mark.parametrize("make", ["mkdir", "mkfifo"])
-def test_D13_what_is_no_regular_file_is_refused_as_a_lock(bare: Layout, make: str) -> None:
-    subprocess.run([make, bare.locks / locks.SYNC_LOCK], check=True)
+@pytest.mark.parametrize("make", ["mkdir", "mkfifo", "ln -s /nowhere", "ln -s ."])
+def test_P14_D13_what_is_no_regular_file_is_refused_as_a_lock_and_stays(bare: Layout, make: str) -> None:
+    subprocess.run([*make.split(), bare.locks / locks.SYNC_LOCK], check=True)
+    before = listing(bare.root)
 
-    with pytest.raises(DiskError, match=f"{bare.locks / locks.SYNC_LOCK}: "):
+    reason = f"{bare.locks / locks.SYNC_LOCK}: expected a regular file to lock, and no link"
+    with pytest.raises(DiskError, match=reason):
         take(bare)
+    assert listing(bare.root) == before
 
 
-def test_lock_in_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o1777, 0o755])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_P14_lock_of_another_user_serves_who_may_write_it_and_is_told_to_who_may_not(mode: int) -> None:
+    """In a directory like /tmp, Linux lets nobody open other users' files by a call that could make them."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's own directories are closed to other users
+        Path(name).chmod(mode)
+        cache = layout.default_layout(Path(name), "hst")
+        path = cache.locks / locks.SYNC_LOCK
+        path.touch()
+        os.chown(path, SOMEONE, SOMEONE)
+        cache.state.mkdir(parents=True)
+        os.chown(cache.state, OTHER, OTHER)
+
+        path.chmod(0o666)
+        as_user(OTHER, lambda: take(cache).close())
+        path.chmod(0o644)
+        with pytest.raises(DiskError, match=rf"{path}: Permission denied"):
+            as_user(OTHER, lambda: take(cache))
+
+
+def as_user(number: int, act: Callable[[], object]) -> None:
+    """Act as another user, who is of no group but their own."""
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(number)
+    os.seteuid(number)
+    try:
+        act()
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+def test_P14_full_disk_for_the_lock_is_told(bare: Layout) -> None:
+    bare.root.joinpath("locks").mkdir()
+    cache = replace(bare, locks=bare.root / "locks")
+
+    reason = f"{cache.locks / locks.SYNC_LOCK}: No space left on device"
+    with (
+        mounted(cache.locks, "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs"),
+        pytest.raises(DiskError, match=reason),
+    ):
+        take(cache)
+
+
+WITHOUT_LOCKS = """
+import sys
+from pathlib import Path
+from crdscache.cache import layout, locks
+from crdscache.errors import DiskError
+cache = layout.default_layout(Path(sys.argv[1]), "hst")
+try:
+    locks.WriterLock(cache, "cron_sync", "run")
+except DiskError as error:
+    print(error)
+with locks.config_lock(cache) as had:
+    print(had)
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is missing: apt-get install strace")
+@pytest.mark.parametrize("name", ["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EIO"])
+def test_P15_D28_writer_without_locks_is_refused_and_told_where_to_put_them(bare: Layout, name: str) -> None:
+    """The lock of the configuration it can do without."""
+    line = ["strace", "-f", "-e", "trace=flock", "-o", os.devnull, "-e", f"inject=flock:error={name}"]
+    line += [sys.executable, "-c", WITHOUT_LOCKS, str(bare.root)]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60, cwd=CHECKOUT)
+
+    said = f"{bare.locks / locks.SYNC_LOCK}: cannot be locked: {os.strerror(getattr(errno, name))}"
+    advice = "; set CRDS_LOCKS, or lock_dir, to a local directory that all writers of this cache share"
+    assert done.stdout.splitlines() == [said + (advice if name != "EIO" else ""), "False"]
+    assert not card(bare).exists()
+
+
+@pytest.mark.parametrize("is_made_anew", [False, True])
+def test_P16_holder_notices_that_its_file_was_removed(bare: Layout, *, is_made_anew: bool) -> None:
+    path = bare.locks / locks.SYNC_LOCK
+    with take(bare) as lock:
+        locks.require_held(lock.descriptor, bare)
+        path.unlink()
+        if is_made_anew:
+            path.touch()
+        with pytest.raises(LockLostError, match=f"{path} was removed or replaced while it was held"):
+            locks.require_held(lock.descriptor, bare)
+
+
+def test_P14_lock_in_a_directory_that_is_not_there_is_told_and_nothing_is_made(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match=r"nowhere/crds\.sync\.lock: No such file or directory"):
         take(layout.default_layout(tmp_path / "nowhere", "hst"))
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_lock_of_the_configuration_is_held_for_the_rename_alone(bare: Layout) -> None:

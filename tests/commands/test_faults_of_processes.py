@@ -15,7 +15,7 @@ import pytest
 
 from demo import faults
 from demo.server import Server
-from tests.caches import CHECKOUT, LATEST, Cache, Done, finish, listing, start, wait_until
+from tests.caches import CHECKOUT, FORMER, LATEST, Cache, Done, finish, listing, start, wait_until
 from tests.invariants import check_invariants
 from tests.locking import writer_lock
 
@@ -182,7 +182,23 @@ def test_P12_another_hosts_writer_counts_as_long_as_its_card_is_young(whole_cach
     old = whole_cache.run("cron_sync")
 
     assert (young.status, "host elsewhere, PID 1" in young.err) == (75, True)
-    assert old.status == 0
+    assert (old.status, "silent for 10 minutes: taken for dead" in old.out) == (0, True)
+
+
+def test_P16_a_writer_whose_lock_was_removed_stops_before_the_switch(
+    whole_cache: Cache, server: Server
+) -> None:
+    server.set_default(LATEST)
+    server.faults.add("8221321au.r3d", faults.delay(1.0), times=1)
+    process = whole_cache.start("cron_sync", "--fetch-references")
+    wait_until(asked(server, "GET 8221321au.r3d"))
+
+    (whole_cache.root / "crds.sync.lock").unlink()
+    stopped = finish(process)
+
+    assert (stopped.status, whole_cache.default()) == (1, FORMER)
+    assert f"{whole_cache.root}/crds.sync.lock was removed or replaced while it was held" in stopped.err
+    check_invariants(whole_cache.root, "hst", server)
 
 
 def copy_of_checkout(place: Path) -> Path:

@@ -14,8 +14,8 @@ import random
 import runpy
 import signal
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stderr
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,16 +91,28 @@ class Order:
     seed: int  # runs of one seed give their temporaries the same names
 
 
-def run_scripts(start: Start, cache: Layout, _lock: int, log: Path, _tell: object) -> End:
+def run_scripts(start: Start, cache: Layout, lock: int, log: Path, _tell: object) -> End:
     """Do what `launch.run` has snakemake do; the first job that fails is the last."""
     words = io.StringIO()
-    with redirect_stderr(words):
+    with redirect_stderr(words), _standard_input(lock):
         status = _affected_jobs(start) if start.target == "affected" else _all_jobs(start, cache.state)
     told = words.getvalue().splitlines()
     with log.open("a", encoding="utf-8") as stream:
         stream.writelines(f"{line}\n" for line in told)
     fatal = next((line.removeprefix(joblog.FATAL) for line in told if line.startswith(joblog.FATAL)), None)
     return End(status, fatal, tuple(told))
+
+
+@contextmanager
+def _standard_input(descriptor: int) -> Iterator[None]:
+    """Let a descriptor be standard input, as it is for jobs; a lock there is given back at the end."""
+    former = os.dup(0)
+    os.dup2(descriptor, 0)
+    try:
+        yield
+    finally:
+        os.dup2(former, 0)
+        os.close(former)
 
 
 def _all_jobs(start: Start, state: Path) -> int:

@@ -2,7 +2,14 @@
 
 import pytest
 
-from crdscache.errors import CacheError, ContextError, LockedError, NotACacheError, SettingsError
+from crdscache.errors import (
+    CacheError,
+    ContextError,
+    LockedError,
+    LockLostError,
+    NotACacheError,
+    SettingsError,
+)
 from crdscache.workflow import status
 from crdscache.workflow.status import Status
 
@@ -12,6 +19,7 @@ from crdscache.workflow.status import Status
     [
         (SettingsError("x"), Status.USAGE),
         (LockedError("x"), Status.BUSY),
+        (LockLostError("x"), Status.ERR),
         (NotACacheError("x"), Status.FATAL),
         (ContextError("hst_0001.pmap", "x"), Status.FATAL),
         (CacheError("x"), Status.FATAL),
