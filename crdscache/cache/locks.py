@@ -102,7 +102,7 @@ class WriterLock:
         """Refuse to write beside another host; a card that is old is told, as its writer may be paused."""
         passed_over = []
         # The lock is that of the whole root, whatever the observatory.
-        for card in sorted(cache.state.parent.glob(f"*/{_WRITER_FILE}")):
+        for card in sorted(cache.state.parent.glob(f"*/{WRITER_FILE}")):
             writer, age_s = read_writer(card)
             if writer is None or age_s is None or writer.host == self._writer.host:
                 continue
