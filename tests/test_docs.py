@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from crdscache.workflow import settings
+from crdscache.workflow import runs, settings
 from crdscache.workflow.status import Status
 from demo.server import Server
 from tests import purging
@@ -440,3 +441,10 @@ def test_what_the_readme_shows_of_the_library_works(current: Shell) -> None:
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{printed}\n", "")
+
+
+def test_each_key_of_the_status_has_its_place_in_the_design() -> None:
+    table = (ROOT / "docs" / "design.md").read_text().partition("`status.json` is for monitoring too.")[2]
+
+    keys = {field.name for field in fields(runs.Record)}
+    assert {key for key in keys if f"`{key}`" not in table.partition("\n\nA run")[0]} == set()

@@ -15,6 +15,7 @@ import pytest
 
 from demo import faults
 from demo.server import Server
+from tests import clocks
 from tests.caches import CHECKOUT, FORMER, LATEST, Cache, Done, finish, listing, start, wait_until
 from tests.invariants import check_invariants
 from tests.locking import writer_lock
@@ -251,4 +252,38 @@ def test_P20_a_run_in_crons_bare_environment_works_and_leaves_nothing_in_checkou
     assert (done.status, done.err, whole_cache.default()) == (0, "", LATEST)
     assert (listing(checkout), traces_of_snakemake()) == (before, at_home)
     assert sorted(path.name for path in whole_cache.home.iterdir()) == ["cache", "checkout", "quick.yaml"]
+    check_invariants(whole_cache.root, "hst", server, is_clean=True)
+
+
+@pytest.mark.parametrize("clock", clocks.WRONG)
+def test_P17_a_sync_does_the_same_whatever_the_clock_says(
+    clock: str, whole_cache: Cache, server: Server
+) -> None:
+    """And once the clock is right, what was noted meanwhile holds nothing back."""
+    server.set_default(LATEST)
+
+    done = clocks.under(whole_cache, clock).run("cron_sync", "--fetch-references")
+    server.faults.add("get_server_info", faults.status(404))
+    failed = clocks.under(whole_cache, clock).run("cron_sync", "--fetch-references")
+    told = whole_cache.run("cron_sync", "--fetch-references")
+
+    assert (done.status, whole_cache.default()) == (0, LATEST)
+    assert (failed.status, told.status) == (3, 3)
+    assert "status 404" in failed.err
+    assert "status 404" in told.err  # as what was told in another year counts for nothing
+    check_invariants(whole_cache.root, "hst", server, is_clean=True)
+
+
+@pytest.mark.parametrize("redirection", ["> /dev/full 2> /dev/full", "2>&1 | true"])
+def test_P21_a_switch_is_whole_though_nobody_can_be_told_of_it(
+    redirection: str, whole_cache: Cache, server: Server
+) -> None:
+    server.set_default(LATEST)
+    script = f"{CHECKOUT}/bin/cron_sync --fetch-references {redirection}"
+
+    done = finish(start(["sh", "-c", script], whole_cache.environ))
+
+    assert (done.status, done.out, done.err) == (1 if "full" in redirection else 0, "", "")
+    assert whole_cache.default() == LATEST
+    assert json.loads((whole_cache.state / "status.json").read_text())["result"]["status"] == 0
     check_invariants(whole_cache.root, "hst", server, is_clean=True)
