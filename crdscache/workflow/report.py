@@ -56,6 +56,10 @@ def lines(
         err.append(f"{observatory}: the same since {before.failing_since or before.ended} UTC")
     if result.message:
         err.append(f"{observatory}: {result.message}")
+    if _went_back(result):
+        err.append(
+            f"{observatory}: the server went from {result.default_before} back to {result.default_after}"
+        )
     if result.waits_for and WAITS not in alarms:
         err.append(f"{observatory}: {waits(result)}")
     err += [f"{observatory}: {text}" for text in alarms.values()]
@@ -108,6 +112,12 @@ def _outcome(observatory: str, result: Result) -> list[str]:
     pending = [f"{observatory}: not delivered yet: {some(result.pending)}"] if result.pending else []
     seen = [f"{observatory}: {trees(result.n_seen)}; each is in adoption.tsv"] if result.n_seen else []
     return [text, *seen, *pending]
+
+
+def _went_back(result: Result) -> bool:
+    before, after = result.default_before, result.default_after
+    is_back = before is not None and after is not None and after < before
+    return is_back and result.pinned is None
 
 
 def _pinned(result: Result) -> str:

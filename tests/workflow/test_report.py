@@ -108,6 +108,14 @@ def test_a_workflow_by_hand_ends_by_what_failed(capsys: pytest.CaptureFixture[st
     ]
 
 
+def test_N25_a_server_that_goes_back_is_warned_of_and_a_rollback_is_not() -> None:
+    back = replace(OK, default_before="b.pmap", server_default="a.pmap")
+
+    assert report.lines("hst", back, None)[1] == ["hst: the server went from b.pmap back to a.pmap"]
+    assert report.lines("hst", replace(back, pinned="a.pmap"), None)[1] == []
+    assert report.lines("hst", replace(OK, default_after="b.pmap"), None)[1] == []
+
+
 def test_a_pinned_default_is_told_with_the_servers_and_waits_for_its_own_files_only() -> None:
     held = replace(OK, server_default="b.pmap", pinned="a.pmap", n_files={"kept": 3})
     moved = replace(held, default_after="c.pmap", default_before="c.pmap", waits_for=("x.fits",))
