@@ -22,8 +22,6 @@ from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
 from crdscache.workflow.variables import Resolved
 
-_STALE_S = 90 * 60  # three runs of a crontab with one every half hour
-
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
@@ -251,7 +249,7 @@ def _last_run(config: Settings, last: Record | None, stamp: identity.Identity) -
     if last is None or last.last_success is None:
         yield Mistake("no run has succeeded yet", "cron_sync, and read what it says")
         return
-    if not times.is_recent(last.last_success, _STALE_S, times.now()):
+    if not times.is_recent(last.last_success, config.telling.stale_s, times.now()):
         age = times.span(times.age_s(last.last_success))
         yield Mistake(
             f"the last success was at {last.last_success} UTC, {age} ago",

@@ -288,6 +288,7 @@ class Telling:
     busy_s: float  # no run has come to its end for so long
     pending_s: float  # a file has not been delivered, or the default has waited, for so long
     frozen_s: float | None  # the server's answer is so old; None: whatever its age
+    stale_s: float = 5400  # no run has succeeded for so long: a check says so
     command: tuple[str, ...] = ()  # gets each alarm; none: nothing does
     command_timeout_s: float = 30
     keep_logs: int = 100

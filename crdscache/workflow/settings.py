@@ -328,6 +328,7 @@ def _telling(values: Mapping[str, Any]) -> Telling:
         values["busy_alarm_h"] * _HOUR_S,
         values["pending_alarm_h"] * _HOUR_S,
         values["frozen_alarm_h"] * _HOUR_S or None,
+        values["stale_alarm_h"] * _HOUR_S,
         tuple(values["notify_command"]),
         values["notify_timeout_s"],
         values["keep_logs"],

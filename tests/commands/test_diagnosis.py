@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,10 @@ def test_P17_a_success_that_is_still_to_come_is_a_mistake(whole_cache: Cache) ->
     assert [text.split(",")[0] for text in mistakes(whole_cache)] == [
         "the last success was at 2099-01-01 00:00:00 UTC"
     ]
+
+
+def test_how_old_the_last_success_may_be_is_a_setting(whole_cache: Cache) -> None:
+    edit_status(whole_cache, last_success=(datetime.now(UTC) - timedelta(hours=25)).strftime(times.FORM))
+
+    assert [text.split(",")[1] for text in mistakes(whole_cache)] == [" 25 h ago"]
+    assert mistakes(whole_cache, stale_alarm_h=26) == []

@@ -8,6 +8,7 @@ import yaml
 
 from crdscache.cache.identity import ALL, Holdings
 from crdscache.cache.layout import Mode
+from crdscache.contexts.records import Telling
 from crdscache.contexts.selection import Wanted
 from crdscache.errors import SettingsError
 from crdscache.workflow import settings
@@ -220,3 +221,23 @@ def test_instrument_that_the_observatory_does_not_have_is_refused(
 
     with pytest.raises(SettingsError, match=f"{key}: expected some of acs, cos, .*; found 'acss'"):
         settings.typed({name: setting.value for name, setting in found.items()})
+
+
+@pytest.mark.parametrize("command", ["/bin/true", ["pager"], ["/bin/pager", ""], ["/bin/pager", "a\0b"]])
+def test_a_program_for_alarms_is_a_list_that_begins_with_its_whole_path(
+    command: object, environ: Environ
+) -> None:
+    """Cron's PATH is short, and a single text would ask for a shell."""
+    with pytest.raises(SettingsError, match="the test: notify_command: "):
+        settings.resolve({"notify_command": Setting(command, "the test")}, environ)
+
+
+def test_how_long_something_may_go_on_is_in_seconds_from_hours(environ: Environ) -> None:
+    hours = {"busy_alarm_h": 1, "pending_alarm_h": 2, "frozen_alarm_h": 0, "stale_alarm_h": 0.5}
+    given = {key: Setting(value, "the test") for key, value in hours.items()}
+    given["notify_command"] = Setting(["/bin/pager", "-x"], "the test")
+
+    resolved = settings.resolve(given, {**environ, "CRDS_OBSERVATORY": "hst"})
+    config = settings.typed({key: setting.value for key, setting in resolved.items()})
+
+    assert config.telling == Telling(3600, 7200, None, 1800, ("/bin/pager", "-x"), 30, 100)
