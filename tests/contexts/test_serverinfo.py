@@ -306,3 +306,17 @@ def test_saved_configurations_of_the_missions_are_read_without_a_problem(
             "roman": ("roman_0004.pmap", 19, 0, 3),
         }[observatory]
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("2019-09-11 15:43:08.994291", "2019-09-11 15:43:08"),
+        ("2026-01-01T00:00:00", "2026-01-01 00:00:00"),
+        ("long ago", None),
+        ({"a": 1}, None),
+        (None, None),
+    ],
+)
+def test_N33_time_of_the_answer_is_told_if_it_can_be_read(told: object, expected: str | None) -> None:
+    assert parse_server_info(answer(last_refreshed=told), "hst").refreshed == expected
