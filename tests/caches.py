@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+from filelock import FileLock
+
 from demo.observatory import CONTEXTS
 from demo.server import Server
 
@@ -104,9 +107,25 @@ class Cache:
         """Make a copy of this cache that belongs to another server."""
         shutil.copytree(self.root, root, symlinks=True)
         copy = Cache(root.parent, server, root)
-        for path in (copy.state / "identity.json", copy.config / "server_config"):
-            path.write_text(path.read_text().replace(self.server.url, server.url))
+        stamp = copy.state / "identity.json"
+        former = json.loads(stamp.read_text())["server_url"]
+        for path in (stamp, copy.config / "server_config"):
+            path.write_text(path.read_text().replace(former, server.url))
         return copy
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Make a directory that all workers share; nobody writes to it any more."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    place = base / name
+    with FileLock(base / f"{name}.lock"):
+        if not place.exists():
+            making = factory.mktemp(name)
+            make(making)
+            making.rename(place)
+    return place
 
 
 def start(line: list[str | Path], environ: dict[str, str], cwd: Path = Path("/")) -> subprocess.Popen[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from demo import observatory
 from demo.server import Server
-from tests.caches import FORMER, QUICK, Cache
+from tests.caches import FORMER, QUICK, Cache, once
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +17,11 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     unpack = Path(__file__).parents[2] / "shared" / "data" / "unpack.sh"
     if not unpack.exists():
         pytest.skip("the sample caches are not beside this checkout")
-    root = tmp_path_factory.mktemp("shared_data")
-    subprocess.run([unpack, root], check=True, stdout=subprocess.DEVNULL)
-    return root
+
+    def make(root: Path) -> None:
+        subprocess.run([unpack, root], check=True, stdout=subprocess.DEVNULL)
+
+    return once(tmp_path_factory, "shared_data", make)
 
 
 @pytest.fixture(scope="session")
@@ -28,15 +30,18 @@ def oracle_roots(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
     archive = Path(__file__).parents[2] / "shared" / "oracle" / "mappings.tar.xz"
     if not archive.exists():
         pytest.skip("the oracle is not beside this checkout")
-    root = tmp_path_factory.mktemp("oracle")
-    subprocess.run(["tar", "-C", root, "--no-same-owner", "-xJf", archive], check=True)
-    return root, shared_data
+
+    def make(root: Path) -> None:
+        subprocess.run(["tar", "-C", root, "--no-same-owner", "-xJf", archive], check=True)
+
+    return once(tmp_path_factory, "oracle", make), shared_data
 
 
 @pytest.fixture(scope="session")
 def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the demo observatory; nobody writes to it."""
-    return observatory.build(tmp_path_factory.mktemp("demo") / "observatory")
+    place = once(tmp_path_factory, "demo", lambda home: observatory.build(home / "observatory"))
+    return place / "observatory"
 
 
 @pytest.fixture
@@ -52,21 +57,27 @@ def rules_only(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Cac
     """Make, once, a cache that has the rules of its default context and nothing else."""
     with Server(demo_root) as serving:
         serving.set_default(FORMER)
-        made = _cache(tmp_path_factory.mktemp("rules"), serving)
-        assert made.run("remote_cache_init", "--contexts", FORMER).status == 0
-    return made
+
+        def make(home: Path) -> None:
+            assert _cache(home, serving).run("remote_cache_init", "--contexts", FORMER).status == 0
+
+        home = once(tmp_path_factory, "rules", make)
+    return Cache(home, serving, home / "cache")
 
 
 @pytest.fixture(scope="session")
 def whole(demo_root: Path, rules_only: Cache, tmp_path_factory: pytest.TempPathFactory) -> Cache:
     """Make, once, a cache that has rules and references of its default context."""
-    home = tmp_path_factory.mktemp("whole")
     with Server(demo_root) as serving:
         serving.set_default(FORMER)
-        (home / "quick.yaml").write_text(QUICK)
-        made = rules_only.copy_to(home / "cache", serving)
-        assert made.run("cron_sync", "--fetch-references").status == 0
-    return made
+
+        def make(home: Path) -> None:
+            (home / "quick.yaml").write_text(QUICK)
+            made = rules_only.copy_to(home / "cache", serving)
+            assert made.run("cron_sync", "--fetch-references").status == 0
+
+        home = once(tmp_path_factory, "whole", make)
+    return Cache(home, serving, home / "cache")
 
 
 @pytest.fixture

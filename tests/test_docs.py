@@ -310,6 +310,13 @@ def test_what_the_readme_shows_works_from_the_set_up_to_the_crontab(shell: Shell
 
 
 @pytest.fixture
+def set_up(shell: Shell, whole: Cache, server: Server) -> Shell:
+    """Set up with the rules and references of the default context, as the README does."""
+    whole.copy_to(shell.home / "ops", server)
+    return shell
+
+
+@pytest.fixture
 def current(shell: Shell, whole: Cache) -> Shell:
     """Set up as the README does, a while ago; no server is needed any more."""
     whole.copy_to(shell.home / "ops", whole.server)
@@ -343,12 +350,11 @@ def explained() -> tuple[str, str]:
     return f"/opt/crdscache/bin/{command}", text
 
 
-def test_what_the_readme_shows_of_a_roll_back_works(shell: Shell, server: Server) -> None:
-    shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
+def test_what_the_readme_shows_of_a_roll_back_works(set_up: Shell, server: Server) -> None:
     server.set_default(LATEST)
-    shell.run("/opt/crdscache/bin/cron_sync --fetch-references", CRDS_PATH="/data/crds/ops")
+    set_up.run("/opt/crdscache/bin/cron_sync --fetch-references", CRDS_PATH="/data/crds/ops")
 
-    done = shell.run(block("roll-back"))
+    done = set_up.run(block("roll-back"))
 
     assert (done.status, done.err) == (0, "")
     assert done.out.splitlines() == [
@@ -357,10 +363,8 @@ def test_what_the_readme_shows_of_a_roll_back_works(shell: Shell, server: Server
     ]
 
 
-def test_what_the_readme_shows_of_a_context_list_works(shell: Shell) -> None:
-    shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
-
-    done = shell.run(block("context list").replace("hst_0729.pmap", FORMER))
+def test_what_the_readme_shows_of_a_context_list_works(set_up: Shell) -> None:
+    done = set_up.run(block("context list").replace("hst_0729.pmap", FORMER))
 
     hashes = re.findall(r"^(?:# )?tree hash:? (\w+)", done.out, re.MULTILINE)
     assert done.status == 0, done.err
@@ -368,7 +372,9 @@ def test_what_the_readme_shows_of_a_context_list_works(shell: Shell) -> None:
     assert len(set(hashes)) == 1
 
 
-def test_what_the_readme_shows_of_taking_over_works(shell: Shell, demo_root: Path) -> None:
+def test_what_the_readme_shows_of_taking_over_works(
+    shell: Shell, rules_only: Cache, demo_root: Path, server: Server
+) -> None:
     """Half of the tree is good, some is cut, one has a flipped bit; the tree stays as it is."""
     tree = shell.home / "cdbs" / "jref"
     shutil.copytree(demo_root / "references/hst", tree)
@@ -376,8 +382,7 @@ def test_what_the_readme_shows_of_taking_over_works(shell: Shell, demo_root: Pat
     flipped.write_bytes(bytes([flipped.read_bytes()[0] ^ 1]) + flipped.read_bytes()[1:])
     cut.write_bytes(cut.read_bytes()[:-1])
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tree.iterdir()}
-    *set_up, _, _ = lines(block("set up"))  # but for the two that bring references
-    shell.run("\n".join(set_up), CRDS_OBSERVATORY="hst")
+    rules_only.copy_to(shell.home / "ops", server)
 
     done = shell.run("set +e\n" + block("take over"))  # the check ends with 1, as it finds something
 
@@ -387,23 +392,23 @@ def test_what_the_readme_shows_of_taking_over_works(shell: Shell, demo_root: Pat
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tree.iterdir()} == before
 
 
-def test_what_the_readme_shows_of_making_room_works(shell: Shell) -> None:
+def test_what_the_readme_shows_of_making_room_works(set_up: Shell) -> None:
     """There, back, there again, and the trash emptied: the two last contexts and the default are left."""
-    shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
-    assert shell.run("/opt/crdscache/bin/cron_sync --all", CRDS_PATH="/data/crds/ops").status == 0
+    assert set_up.run("/opt/crdscache/bin/cron_sync --all", CRDS_PATH="/data/crds/ops").status == 0
 
-    done = shell.run("set +e\n" + block("make room"))  # the estimate ends with 1: it is over 20 %
+    done = set_up.run("set +e\n" + block("make room"))  # the estimate ends with 1: it is over 20 %
 
     assert done.status == 0, done.err
     assert done.out.count("hst: purged ") == 2
     assert "hst: brought back " in done.out
-    contexts = sorted(path.name for path in (shell.home / "ops" / "mappings" / "hst").glob("*.pmap"))
+    contexts = sorted(path.name for path in (set_up.home / "ops" / "mappings" / "hst").glob("*.pmap"))
     assert contexts == [FORMER, *purging.CONTEXTS[-2:]]
 
 
 def test_what_the_readme_shows_of_affected_data_sets_works(shell: Shell) -> None:
     """The default is the former context; the oldest but one knows less."""
-    shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
+    *rules, _, _ = lines(block("set up"))  # but for the two that bring references
+    shell.run("\n".join(rules), CRDS_OBSERVATORY="hst")
     (shell.home / "visit12" / "notes.txt").write_text("none of it\n")
 
     done = shell.run(block("affected"), CRDS_OBSERVATORY="hst")

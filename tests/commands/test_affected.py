@@ -15,7 +15,7 @@ from crdscache.contexts import times
 from demo.observatory import CONTEXTS
 from demo.server import Server
 from tests import clocks, smtp
-from tests.caches import FORMER, LATEST, OBSERVATORY, Cache, Done, finish, wait_until
+from tests.caches import FORMER, LATEST, OBSERVATORY, QUICK, Cache, Done, finish, once, wait_until
 
 PAIR = f"{FORMER} --> {LATEST}"
 PRODUCTS = ["jdem01010", "jdem02b1q"]  # what this change affects: acs gets a new type
@@ -24,17 +24,20 @@ PRODUCTS = ["jdem01010", "jdem02b1q"]  # what this change affects: acs gets a ne
 @pytest.fixture(scope="session")
 def all_rules(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Cache:
     """Make, once, a cache with all rules and a catalogue of all data sets; its default is the former one."""
-    home = tmp_path_factory.mktemp("all")
-    (home / "quick.yaml").write_text("shards: 1\ntries: 2\nbackoff_s: 0\nread_timeout_s: 5\n")
     with Server(demo_root) as serving:
         serving.set_default(FORMER)
-        made = Cache(home, serving, home / "cache")
-        assert made.run("remote_cache_init").status == 0
-        pair = ("--old-context", LATEST, "--new-context", CONTEXTS[0])
-        loaded = made.run("affected_datasets", *pair, "--load", str(demo_root / "datasets"))
-        assert loaded == Done(0, loaded.out, "")
-        assert made.run("affected_datasets").status == 0  # sets the mark
-    return made
+
+        def make(home: Path) -> None:
+            (home / "quick.yaml").write_text(QUICK)
+            made = Cache(home, serving, home / "cache")
+            assert made.run("remote_cache_init").status == 0
+            pair = ("--old-context", LATEST, "--new-context", CONTEXTS[0])
+            loaded = made.run("affected_datasets", *pair, "--load", str(demo_root / "datasets"))
+            assert loaded == Done(0, loaded.out, "")
+            assert made.run("affected_datasets").status == 0  # sets the mark
+
+        home = once(tmp_path_factory, "all_rules", make)
+    return Cache(home, serving, home / "cache")
 
 
 @pytest.fixture

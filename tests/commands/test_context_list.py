@@ -12,7 +12,7 @@ from crdscache.cache import contextlist, treehash
 from demo.faults import status
 from demo.server import Server
 from tests import written
-from tests.caches import FORMER, LATEST, Cache, proper
+from tests.caches import FORMER, LATEST, QUICK, Cache, once, proper
 from tests.invariants import check_invariants, closure
 
 TARGET = f"contexts/{FORMER}.sha1"
@@ -21,11 +21,15 @@ TARGET = f"contexts/{FORMER}.sha1"
 @pytest.fixture(scope="session")
 def shared_list(whole: Cache, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make, once, the list of a cache that has rules and references of its default context."""
-    copy = whole.copy_to(tmp_path_factory.mktemp("listed") / "cache", whole.server)
-    (copy.home / "quick.yaml").write_text((whole.home / "quick.yaml").read_text())
-    done = copy.snakemake(TARGET)
-    assert done.status == 0, done
-    return Path(shutil.copy(copy.state / TARGET, copy.home / "list.sha1"))
+
+    def make(home: Path) -> None:
+        (home / "quick.yaml").write_text(QUICK)
+        copy = whole.copy_to(home / "cache", whole.server)
+        done = copy.snakemake(TARGET)
+        assert done.status == 0, done
+        shutil.copy(copy.state / TARGET, home / "list.sha1")
+
+    return once(tmp_path_factory, "listed", make) / "list.sha1"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from pathlib import Path
 from pprint import pformat
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from demo import faults
 from demo.observatory import CONTEXTS
 from demo.server import Server
-from tests.caches import FORMER, LATEST, Cache, finish, listing, proper, wait_until
+from tests.caches import FORMER, LATEST, QUICK, Cache, finish, listing, once, proper, wait_until
 from tests.invariants import check_invariants, references_of
 from tests.locking import writer_lock
 
@@ -35,12 +36,26 @@ def edit_config(cache: Cache, **changes: object) -> None:
     path.write_text(pformat(saved | changes))
 
 
+@pytest.fixture(scope="session")
+def moved(demo_root: Path, whole: Cache, tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """Make, once, a cache whose default has moved from the former context to the latest."""
+    with Server(demo_root) as serving:
+        serving.set_default(LATEST)
+
+        def make(home: Path) -> None:
+            (home / "quick.yaml").write_text(QUICK)
+            made = whole.copy_to(home / "cache", serving)
+            assert made.run("cron_sync", "--fetch-references").status == 0
+
+        home = once(tmp_path_factory, "moved", make)
+    return Cache(home, serving, home / "cache")
+
+
 @pytest.fixture
-def moved_cache(whole_cache: Cache, server: Server) -> Cache:
-    """Give a cache whose default has moved from the former context to the latest."""
+def moved_cache(no_cache: Cache, moved: Cache, server: Server) -> Cache:
+    """Copy the cache whose default has moved, as the server's has."""
     server.set_default(LATEST)
-    assert whole_cache.run("cron_sync", "--fetch-references").status == 0
-    return whole_cache
+    return moved.copy_to(no_cache.root, server)
 
 
 def test_a_rollback_puts_the_former_default_back_and_holds_it_until_it_is_let_go(

@@ -12,7 +12,20 @@ from crdscache.contexts import serverinfo
 from demo.observatory import CONTEXTS, EDIT_CONTEXT
 from demo.server import Server
 from tests import clocks
-from tests.caches import CHECKOUT, FORMER, LATEST, Cache, Done, finish, listing, proper, start, wait_until
+from tests.caches import (
+    CHECKOUT,
+    FORMER,
+    LATEST,
+    QUICK,
+    Cache,
+    Done,
+    finish,
+    listing,
+    once,
+    proper,
+    start,
+    wait_until,
+)
 from tests.invariants import check_invariants, closure, references_of
 from tests.locking import writer_lock
 from tests.readers import REJECTED
@@ -25,14 +38,17 @@ SECOND = CONTEXTS[1]
 @pytest.fixture(scope="session")
 def full(demo_root: Path, whole: Cache, tmp_path_factory: pytest.TempPathFactory) -> Cache:
     """Make, once, a cache that has rules and references of all contexts."""
-    home = tmp_path_factory.mktemp("full")
     with Server(demo_root) as serving:
         serving.set_default(FORMER)
         serving.set_edit(FORMER)
-        (home / "quick.yaml").write_text("shards: 1\ntries: 2\nbackoff_s: 0\nread_timeout_s: 5\n")
-        made = whole.copy_to(home / "cache", serving)
-        assert made.run("cron_sync", "--all", "--fetch-references").status == 0
-    return made
+
+        def make(home: Path) -> None:
+            (home / "quick.yaml").write_text(QUICK)
+            made = whole.copy_to(home / "cache", serving)
+            assert made.run("cron_sync", "--all", "--fetch-references").status == 0
+
+        home = once(tmp_path_factory, "full", make)
+    return Cache(home, serving, home / "cache")
 
 
 @pytest.fixture
