@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from crdscache.affected import gather, instrument, mailing  # noqa: F401
+from crdscache.assignment import needs  # noqa: F401
 from crdscache.cache import publish
 from crdscache.cache.layout import Layout
 from crdscache.commands import (  # noqa: F401 -- imported before the fork  # noqa: F401
@@ -31,9 +32,10 @@ from crdscache.commands import (  # noqa: F401 -- imported before the fork  # no
     preview,
     reader,
     remote_cache_init,
+    removing,
     writer,
 )
-from crdscache.workflow import affecting, joblog, launch, live, runs  # noqa: F401
+from crdscache.workflow import affecting, joblog, launch, live, runs, settings  # noqa: F401
 from crdscache.workflow.launch import End, Start
 from crdscache.workflow.settings import CHECKOUT
 
@@ -203,6 +205,7 @@ def _job(name: str, values: Mapping[str, object], state: Path, inputs: Files, ou
         log=[f"{state}/logs/{name}.log"],
         input=SimpleNamespace(**inputs),
         output=SimpleNamespace(**outputs),
+        params=SimpleNamespace(connections=values["connections"]),  # jobs come one after the other
     )
     runpy.run_path(str(CHECKOUT / "scripts" / f"{name}.py"), init_globals={"snakemake": known})
 
@@ -243,6 +246,7 @@ def _n_runs() -> int:
 
 def serve() -> None:
     """Fork for each order; tells the child's number, and then how it ended, a line each."""
+    settings.resolve({}, {})  # imports what checks settings, and reads the schema
     gc.disable()
     gc.freeze()  # the children leave alone, and so share, what was imported
     for line in sys.stdin:
