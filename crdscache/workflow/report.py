@@ -25,10 +25,10 @@ def end_by(problems: tuple[Problem, ...]) -> None:
 def is_news(result: Result, before: Record | None, at: str) -> bool:
     """Tell whether a run that nobody watches, and that ends at a time, has something to say."""
     begins_to_wait = bool(result.waits_for) and (before is None or before.waits_since is None)
-    if begins_to_wait or result.did_something:
+    if begins_to_wait or result.changed_something:
         return True
     if result.status == Status.OK:
-        return before is not None and before.result.status != Status.OK
+        return bool(result.news) or (before is not None and before.result.status != Status.OK)
     if before is None or before.failures_told is None or result.what_failed != before.result.what_failed:
         return True
     return not times.is_recent(before.failures_told, TELL_AGAIN_S, at)

@@ -82,10 +82,9 @@ class Result:
         return self.status, message, tuple(sorted(problem.name for problem in self.failures))
 
     @property
-    def did_something(self) -> bool:
-        """Whether an operator would want to hear of it."""
-        is_moved = self.default_before != self.default_after
-        return bool(self.news) or is_moved or any(map(self.n_files.get, BROUGHT))
+    def changed_something(self) -> bool:
+        """Whether the default moved or files came, whatever failed beside it."""
+        return self.default_before != self.default_after or any(map(self.n_files.get, BROUGHT))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ def recorded(result: Result, *, told_h: float | None = None) -> Record:
         (FAILED, recorded(OK), True),
         (FAILED, recorded(FAILED, told_h=23), False),
         (replace(FAILED, default_after="b.pmap"), recorded(FAILED, told_h=1), True),
+        (replace(FAILED, news=("the same again",)), recorded(FAILED, told_h=1), False),
+        (replace(OK, news=("purged 3 files",)), recorded(OK), True),
         (FAILED, recorded(FAILED, told_h=-23), False),
         (FAILED, recorded(FAILED, told_h=-240), True),
         (FAILED, recorded(FAILED, told_h=25), True),
