@@ -28,6 +28,10 @@ class NotACacheError(CacheError):
     """The root is not this cache: not mounted, not set up, or of another server or observatory."""
 
 
+class StrangerError(CacheError):
+    """The account is none of the cache's writers: they could not replace what it would make."""
+
+
 class DiskError(CacheError):
     """The disk refuses: full, read-only, or no permission; no other file would fare better."""
 

@@ -3,11 +3,13 @@
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from crdscache.cache import publish, serverconfig
+from crdscache.cache import publish, serverconfig, writers
 from crdscache.cache.layout import Layout
+from crdscache.cache.writers import Writers
 from crdscache.contexts import names
 from crdscache.contexts.records import ALL_PARTS, Parts
 from crdscache.errors import NotACacheError, UnreadableConfigError, UnsafeNameError
@@ -64,6 +66,7 @@ class Identity:
     version: int = VERSION
     pinned: str | None = None  # the context at which the default is held
     pinned_by: str = PIN  # what a switch to it is noted as, by whichever run comes to make it
+    writers: Writers | None = field(default=None, compare=False)  # None: not recorded yet
 
 
 def normal_url(server_url: str) -> str:
@@ -92,6 +95,7 @@ def load(cache: Layout) -> Identity | None:
             int(data["version"]),
             None if pinned is None else names.require_safe(pinned),
             str(data.get("pinned_by", PIN)),
+            _writers(data.get("writers")),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -107,8 +111,9 @@ def load(cache: Layout) -> Identity | None:
 
 
 def save(cache: Layout, identity: Identity) -> None:
-    """Write the stamp as a whole."""
+    """Write the stamp as a whole, with whose the cache is."""
     cache.state.mkdir(parents=True, exist_ok=True)
+    identity = _with_writers(cache, identity)
     publish.write_text(cache.state / _FILE, json.dumps(asdict(identity), indent=2, sort_keys=True) + "\n")
 
 
@@ -180,18 +185,49 @@ def rebound(cache: Layout, server_url: str, use_case: str) -> Identity:
         logger.warning("stamp made anew reason=%s", error)
         found = None
     return replace(
-        found or Identity(cache.observatory, "", use_case, NONE), server_url=normal_url(server_url)
+        found or Identity(cache.observatory, "", use_case, NONE),
+        server_url=normal_url(server_url),
+        writers=writers.present(cache),
     )
+
+
+def require_writer(cache: Layout, identity: Identity) -> None:
+    """Make sure that this account is one of the writers of a cache.
+
+    Raises
+    ------
+    StrangerError
+        It is not; nothing was written.
+    """
+    writers.require(cache, _writers_of(cache, identity).owner)
 
 
 def stamp(cache: Layout, identity: Identity) -> None:
     """Write the stamp, unless it is there as it is."""
+    identity = _with_writers(cache, identity)
     try:
-        is_there = load(cache) == identity
+        there = load(cache)
+        is_there = there == identity and there.writers == identity.writers
     except NotACacheError:  # only `rebound` gets this far: it has told, and made another one
         is_there = False
     if not is_there:
         save(cache, identity)
+
+
+def _writers_of(cache: Layout, identity: Identity) -> Writers:
+    """Tell whose a cache is: by the stamp, or by whose files it has; the group is always that of the disk."""
+    found = writers.present(cache, cache.state / _FILE, cache.config / serverconfig.CONFIG_FILE)
+    return found if identity.writers is None else replace(found, owner=identity.writers.owner)
+
+
+def _with_writers(cache: Layout, identity: Identity) -> Identity:
+    return replace(identity, writers=_writers_of(cache, identity))
+
+
+def _writers(data: Any) -> Writers | None:  # noqa: ANN401 (it is what JSON is)
+    if data is None:
+        return None
+    return Writers(int(data["owner"]), None if data["group"] is None else int(data["group"]))
 
 
 def _foreign(cache: Layout, server_url: str, use_case: str) -> Identity | None:

@@ -25,6 +25,17 @@ class Mode(Enum):
     INSTRUMENT = "instrument"
 
 
+class Access(Enum):
+    """Who may read and write what we make in a cache; all may read, where it is not said otherwise."""
+
+    AUTO = "auto"  # as the root says
+    GROUP_WRITES = "group-writes"
+    OWNER_WRITES = "owner-writes"
+    GROUP_ONLY = "group-only"  # its members read and write, nobody else does
+    GROUP_READS = "group-reads"  # the owner writes, the group reads
+    OWNER_ONLY = "owner-only"
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The directories of one observatory's cache; `root` holds the locks and the state too."""
@@ -35,6 +46,7 @@ class Layout:
     references: Path
     config: Path
     locks: Path
+    access: Access = Access.AUTO
 
     @property
     def state(self) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from crdscache.affected import transitions
 from crdscache.affected.transitions import Mark, Point
-from crdscache.cache import identity, lease, locks, publish, rules, serverconfig
+from crdscache.cache import identity, lease, locks, publish, rules, serverconfig, writers
 from crdscache.cache.layout import Layout
 from crdscache.commands.reader import Reader
 from crdscache.commands.telling import Teller
@@ -96,6 +96,8 @@ class AffectedRun:
         cache = self._config.cache
         if identity.load(cache) is None and not serverconfig.exists(cache.config):
             raise identity.no_cache(cache)  # a disk that is not mounted must not be written to
+        if self._directory.is_relative_to(cache.root):
+            writers.settle_umask(cache)
         self._directory.mkdir(parents=True, exist_ok=True)
         state = cache.state
         return (state if os.access(state, os.W_OK) else self._directory) / affecting.LOCK

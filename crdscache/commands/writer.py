@@ -8,7 +8,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from crdscache.cache import check, checkreport, commit, hashes, identity, keep, locks, plan, tables, trees
+from crdscache.cache import (
+    check,
+    checkreport,
+    commit,
+    hashes,
+    identity,
+    keep,
+    locks,
+    plan,
+    tables,
+    trees,
+    writers,
+)
 from crdscache.commands import alone, ending, overrides, pinning, trashing
 from crdscache.commands.telling import Teller
 from crdscache.commands.verification import Verification
@@ -52,6 +64,9 @@ class WriterRun:
         if config.readonly_cache and not self.options.dry_run:
             message = "CRDS_READONLY_CACHE is set: nothing may be written"
             raise CacheError(message)
+        if not self.options.dry_run:
+            identity.require_writer(config.cache, stamp)
+            writers.settle_umask(config.cache)
         if pinning.is_asked(self.options):
             return pinning.run(config, stamp, self.options)
         if trashing.is_asked(self.options):

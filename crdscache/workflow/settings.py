@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from crdscache.cache import identity, layout
 from crdscache.cache.identity import Holdings
-from crdscache.cache.layout import Layout, Mode
+from crdscache.cache.layout import Access, Layout, Mode
 from crdscache.contexts import names, selection
 from crdscache.contexts.records import (
     Adoption,
@@ -125,6 +125,9 @@ def _told(settings: Resolved, environ: Mapping[str, str]) -> Resolved:
     told: Resolved = {}
     root, url = settings["cache_root"].value, settings["server_url"].value
     observatory = settings["observatory"].value
+    if root is None and environ.get("CRDS_DEFAULT_CACHE"):
+        root = _directory("CRDS_DEFAULT_CACHE", environ["CRDS_DEFAULT_CACHE"])
+        told["cache_root"] = Setting(root, "CRDS_DEFAULT_CACHE")
     if observatory is None:
         observatory, origin = _observatory(root, url)
         if observatory is not None:
@@ -372,4 +375,5 @@ def _layout(values: Mapping[str, Any]) -> Layout:
         references=place("references_dir", usual.references),
         config=place("config_dir", usual.config),
         locks=place("lock_dir", usual.locks),
+        access=Access(values["access"]),
     )

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from crdscache.cache import identity, lease, locks
+from crdscache.cache import identity, lease, locks, writers
 from crdscache.cache.layout import Layout
 from crdscache.errors import CacheError, ContextError, NotACacheError, SettingsError
 from crdscache.workflow import affecting, listed, runs, settings, status, verifying
@@ -60,6 +60,7 @@ def run_settings(workflow: Workflow, words: Sequence[str]) -> dict[str, Any]:
             raise SettingsError(message)
     except CacheError as error:
         raise SystemExit(str(error)) from None
+    writers.settle_umask(cache)  # jobs inherit it, as they do from our commands
     values |= {key: True for word, key in _ASKED_BY_TARGET.items() if word in words}
     if not _PURGES.isdisjoint(words) and not settings.typed(values).purging:
         values |= {"purge_mappings": True, "purge_references": True}
@@ -84,6 +85,8 @@ def reader_settings(workflow: Workflow) -> dict[str, Any]:
                 f"the working directory is the writer's: snakemake -s readers.smk -d {cache.state}/readers"
             )
             raise SettingsError(message)
+        if Path.cwd().is_relative_to(cache.root.resolve()):
+            writers.settle_umask(cache)
         context = _resolved(cache, values["bestrefs_context"])
         told = affecting.to_config(affecting.by_hand(cache, values))
     except CacheError as error:
@@ -141,10 +144,11 @@ def hold_writer_lock(config: Mapping[str, Any]) -> None:
     if locks.holds(0, typed.cache.locks / locks.SYNC_LOCK):
         return
     try:
-        identity.admit(typed.cache, typed.server_url, typed.use_case, set_up=config["set_up"])
+        stamp = identity.admit(typed.cache, typed.server_url, typed.use_case, set_up=config["set_up"])
         if typed.readonly_cache:
             message = "CRDS_READONLY_CACHE is set: nothing may be written"
             raise CacheError(message)
+        identity.require_writer(typed.cache, stamp)
         lock = locks.WriterLock(typed.cache, "snakemake", config["run_id"])
         os.write(2, "".join(f"{told}\n" for told in lock.warnings).encode())
         os.dup2(lock.descriptor, 0)
