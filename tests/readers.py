@@ -93,7 +93,7 @@ def copy_of(demo_root: Path, root: Path, **changes: object) -> Path:
     changes : of the saved configuration
     """
     for folder in ("mappings", "references"):
-        shutil.copytree(demo_root / folder, root / folder, copy_function=os.link)
+        shutil.copytree(demo_root / folder, root / folder)
     shutil.copytree(demo_root / "config", root / "config")
     configure(root, **changes)
     return root

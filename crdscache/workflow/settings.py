@@ -126,7 +126,7 @@ def _told(settings: Resolved, environ: Mapping[str, str]) -> Resolved:
     root, url = settings["cache_root"].value, settings["server_url"].value
     observatory = settings["observatory"].value
     if root is None and environ.get("CRDS_DEFAULT_CACHE"):
-        root = _directory("CRDS_DEFAULT_CACHE", environ["CRDS_DEFAULT_CACHE"])
+        root = variables.directory("CRDS_DEFAULT_CACHE", environ["CRDS_DEFAULT_CACHE"])
         told["cache_root"] = Setting(root, "CRDS_DEFAULT_CACHE")
     if observatory is None:
         observatory, origin = _observatory(root, url)

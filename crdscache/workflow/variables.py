@@ -43,7 +43,7 @@ def read(environ: Mapping[str, str]) -> Resolved:
             settings[key] = Setting(_convert(variable, key, environ[variable]), variable)
     for variable in ("CRDS_PATH", "CRDS_PATH_SINGLE"):
         if variable in environ:
-            settings["cache_root"] = Setting(_directory(variable, environ[variable]), variable)
+            settings["cache_root"] = Setting(directory(variable, environ[variable]), variable)
     return settings
 
 
@@ -58,13 +58,14 @@ def branches(environ: Mapping[str, str], observatory: str) -> Resolved:
         )
         for variable, below in places:
             if variable in environ:
-                place = _directory(variable, environ[variable]) + below
+                place = directory(variable, environ[variable]) + below
                 settings[f"{branch}_dir"] = Setting(place, variable)
                 break
     return settings
 
 
-def _directory(variable: str, text: str) -> str:
+def directory(variable: str, text: str) -> str:
+    """Check an absolute path that a variable gives."""
     place = text.rstrip("/")
     # Blanks and control characters break the old tools' scripts, which share the cache.
     if not place.startswith("/") or not place.isascii() or not place.isprintable() or " " in place:
@@ -77,7 +78,7 @@ def _directory(variable: str, text: str) -> str:
 
 def _convert(variable: str, key: str, text: str) -> object:
     if key == "lock_dir":
-        return _directory(variable, text)
+        return directory(variable, text)
     if key in _TRUTHS:
         if text.lower() not in _BOOLEANS:
             message = f"{variable}: expected one of {', '.join(_BOOLEANS)}; found {text!r}"
