@@ -1,0 +1,64 @@
+"""Rows P04 and P22 of the fault matrix: one job is killed, a whole run is paused."""
+
+import os
+import signal
+import subprocess
+
+from demo import faults
+from demo.server import Server
+from tests.caches import LATEST, Cache, finish, wait_until
+from tests.invariants import check_invariants
+
+SLOW = "8221321au.r3d"
+
+
+def fetching(session: int) -> list[int]:
+    """Find the processes of a session that run the script of rule fetch."""
+    line = ["pgrep", "--session", str(session), "--full", r"\.fetch\.py"]
+    return [
+        int(pid) for pid in subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()
+    ]
+
+
+def test_P04_a_job_that_is_killed_is_told_and_the_next_run_completes_its_work(
+    whole_cache: Cache, server: Server
+) -> None:
+    """As the kernel does when memory is short."""
+    server.set_default(LATEST)
+    server.faults.add(SLOW, faults.stall())
+
+    process = whole_cache.start(
+        "cron_sync", "--fetch-references", "--config", "read_timeout_s=60", "shards=2"
+    )
+    wait_until(lambda: server.requests[f"GET {SLOW}"] > 0)
+    os.kill(fetching(process.pid)[0], signal.SIGKILL)
+    done = finish(process)
+    check_invariants(whole_cache.root, "hst", server)
+    server.faults.clear()
+    after = whole_cache.run("cron_sync", "--fetch-references")
+
+    assert (done.status, done.out) == (3, "")
+    assert "snakemake ended with status 1" in done.err
+    assert "Traceback" not in done.err
+    assert (after.status, after.err, whole_cache.default()) == (0, "", LATEST)
+    check_invariants(whole_cache.root, "hst", server, is_clean=True)
+
+
+def test_P22_a_run_that_is_paused_stays_the_one_writer_and_goes_on_later(
+    whole_cache: Cache, server: Server
+) -> None:
+    server.set_default(LATEST)
+    server.faults.add("get_server_info", faults.delay(0.5), times=1)
+    process = whole_cache.start("cron_sync", "--fetch-references")
+    wait_until(lambda: server.requests["RPC get_server_info"] > 0)
+
+    process.send_signal(signal.SIGSTOP)
+    beside = whole_cache.run("cron_sync", "--fetch-references", "--verbose")
+    n_asked = server.requests["RPC get_server_info"]
+    process.send_signal(signal.SIGCONT)
+    done = finish(process)
+
+    assert (beside.status, beside.out, n_asked) == (75, "", 1)
+    assert f"PID {process.pid}" in beside.err
+    assert (done.status, done.err, whole_cache.default()) == (0, "", LATEST)
+    check_invariants(whole_cache.root, "hst", server, is_clean=True)
