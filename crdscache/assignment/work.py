@@ -1,5 +1,6 @@
 """The work on single data sets: look up, compare, explain, and write what is right into the file."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,13 +108,15 @@ class Worker:
         """Do it once; the errors of `passes` are raised."""
         assigner = self.session.assigner(self.task.context)
         try:
+            with opening.naming(Path(path)):
+                seen = Path(path).stat()
             header = parameters.identified(files.read_header(Path(path)))
             done = self.done(path, assigner, header, assigner.assign(header))
         except passes:
             raise
         except OF_ONE as error:
             return failed(path, assigner.chooser.context, error)
-        return self._write(done, header, passes) if done.references else done
+        return self._write(done, header, seen, passes) if done.references else done
 
     def done(self, name: str, assigner: Assigner, header: Header, assignment: Assignment) -> Done:
         """Tell what came of a data set, before anything is written."""
@@ -141,7 +144,9 @@ class Worker:
             return ()
         return comparison.changes(old, comparison.outcomes(new))
 
-    def _write(self, done: Done, header: Header, passes: tuple[type[DatasetError], ...]) -> Done:
+    def _write(
+        self, done: Done, header: Header, seen: os.stat_result, passes: tuple[type[DatasetError], ...]
+    ) -> Done:
         values = self._values(done)
         if not values or (done.failures and self.task.all_or_nothing):
             return done
@@ -149,7 +154,7 @@ class Worker:
         if not self.task.updates:
             return done
         try:
-            return replace(done, is_changed=headerupdate.update(Path(done.id), values))
+            return replace(done, is_changed=headerupdate.update(Path(done.id), values, seen))
         except passes:
             raise
         except DatasetError as error:

@@ -22,7 +22,7 @@ _KEPT_ATTRIBUTES = ("user.", "system.posix_acl_")  # the others are the system's
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
-def update(path: Path, values: Mapping[str, str]) -> bool:
+def update(path: Path, values: Mapping[str, str], seen: os.stat_result | None = None) -> bool:
     """Set keywords of the primary header; False, and the file is untouched, where nothing differs.
 
     A new file takes the name: readers see the old one or the new one, whole, and so they do after a kill or a
@@ -33,6 +33,11 @@ def update(path: Path, values: Mapping[str, str]) -> bool:
     Who writes to the file meanwhile is noticed, until just before the new one takes its place. After a kill a
     temporary may remain beside the file, hidden and ending in `.crdstmp`.
 
+    Parameters
+    ----------
+    seen
+        Of the file that the values were found out for: another one is not given them.
+
     Raises
     ------
     DatasetError
@@ -41,6 +46,8 @@ def update(path: Path, values: Mapping[str, str]) -> bool:
         after the rename, the new one).
     """
     with opening.opened(Path(os.path.realpath(path))) as source:
+        if seen is not None:
+            source.require_seen(seen)
         primary = fitsfiles.scan(source)[0]
         old = source.read_at(0, primary.data_start)
         try:

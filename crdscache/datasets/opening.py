@@ -18,6 +18,9 @@ _KINDS = {
 }
 
 
+_CHANGED = "it was changed or replaced by someone else meanwhile"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One regular file, open for reading."""
@@ -48,7 +51,17 @@ class Source:
         """
         is_same = _stamp(self.path.stat()) == _stamp(os.fstat(self.descriptor)) == _stamp(self.status)
         if not is_same:
-            raise ChangedError(shown(self.path), "it was changed or replaced by someone else meanwhile")
+            raise ChangedError(shown(self.path), _CHANGED)
+
+    def require_seen(self, seen: os.stat_result) -> None:
+        """Make sure that this is what the name stood for when its status was `seen`.
+
+        Raises
+        ------
+        ChangedError
+        """
+        if _stamp(self.status) != _stamp(seen):
+            raise ChangedError(shown(self.path), _CHANGED)
 
 
 @contextmanager

@@ -244,7 +244,8 @@ class Downloader:
                 try:
                     self._take(self._body(reply, record.size_bytes + 1 - part.n_bytes), part, record)
                 except HTTPError as error:
-                    raise UnreachableError(f"{_cut(part, record)}: {wire.cause_of(error)}") from error
+                    if part.n_bytes != record.size_bytes:  # else only the end of the reply was bad
+                        raise UnreachableError(f"{_cut(part, record)}: {wire.cause_of(error)}") from error
         if part.n_bytes < record.size_bytes:
             raise UnreachableError(_cut(part, record))
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from crdscache.contexts.records import Patience
 from crdscache.errors import ServerError, UnreachableError
@@ -48,7 +49,7 @@ class Transport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for door in self._doors.values():
-            door.clear() if isinstance(door, urllib3.ProxyManager) else door.close()
+            _close(door)
 
     def get(self, url: str, start: int = 0, version: str | None = None) -> urllib3.BaseHTTPResponse:
         """Ask for a file, from byte `start` on; the reply may have any status, but is no redirect.
@@ -99,7 +100,16 @@ class Transport:
                 decode_content=False,
             )
         except HTTPError as error:
+            if isinstance(error, HTTPTimeoutError):
+                self._close_idle(found[0], door)
             raise UnreachableError(wire.cause_of(error)) from error
+
+    def _close_idle(self, origin: str, door: _Door) -> None:
+        """Make a new start: a server of one connection at a time waits for the end of an idle one."""
+        with self._opening:
+            if self._doors.get(origin) is door:
+                del self._doors[origin]
+        _close(door)
 
     def _open(self, origin: str) -> _Door:
         with self._opening:
@@ -131,6 +141,10 @@ class Transport:
     @cached_property
     def _trust(self) -> ssl.SSLContext:
         return wire.trust()
+
+
+def _close(door: _Door) -> None:
+    door.clear() if isinstance(door, urllib3.ProxyManager) else door.close()
 
 
 def discard(reply: urllib3.BaseHTTPResponse) -> None:

@@ -101,8 +101,6 @@ def test_N03_a_server_is_asked_whose_certificate_is_right(
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    timeout = 0.1  # seconds; the next connection has its turn then
-
     def log_message(self, *_: object) -> None:
         pass
 
@@ -111,7 +109,7 @@ class Quiet(SimpleHTTPRequestHandler):
 def test_N32_a_server_of_one_connection_at_a_time_is_enough(
     protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The older protocol ends a connection after each reply, the newer one when nothing has come for long."""
+    """The older protocol ends a connection after each reply; of the newer one we end those that are idle."""
     there, here = tmp_path / "there", tmp_path / "here"
     for directory in (there, here):
         directory.mkdir()
