@@ -68,7 +68,7 @@ class Removing:
         if deed is not None:
             return self._told(deed)
         locks.require_held(lock, self.config.cache)
-        return Result(Status.FATAL, message=end.message)
+        return Result(end.outcome, message=end.message)
 
     def _told(self, deed: Deed) -> Result:
         told = (

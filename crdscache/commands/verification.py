@@ -77,7 +77,7 @@ class Verification:
         summary = verifying.load(path) if path.exists() else None
         if summary is not None and summary.run_id == run.run_id:
             return _result_of(summary)
-        return Result(Status.FATAL, message=end.message)
+        return Result(end.outcome, message=end.message)
 
 
 def rehearse(config: Settings, n_threads: int) -> list[VerdictRow]:

@@ -187,7 +187,7 @@ class WriterRun:
             result = runs.result_of(summary)
             return replace(result, lost=_lost(config, result.pending))
         locks.require_held(lock, config.cache)
-        return Result(Status.FATAL, message=end.message)
+        return Result(end.outcome, message=end.message)
 
 
 def _lost(config: Settings, pending: Collection[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,11 +17,13 @@ from crdscache.cache import publish
 from crdscache.cache.layout import Layout
 from crdscache.workflow import joblog, traces
 from crdscache.workflow.settings import CHECKOUT
+from crdscache.workflow.status import Status
 
 _RUN_FILE = "run.json"
 _SOURCES = ".snakemake/sources"
 _STOP_AFTER_S = 8
 _TAIL_LINES = 20
+_KILLED = re.compile(r"\.(\w+)\.py' died with <Signals\.(\w+)")  # what snakemake says of a job
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,21 @@ class End:
     status: int
     fatal: str | None  # what stopped a job, in the job's own words
     tail: tuple[str, ...]  # its last lines
+    killed: str | None = None  # a job that was ended from outside, and by what
 
     @property
     def message(self) -> str:
         """Why it did not come to its own end."""
-        return self.fatal or f"snakemake ended with status {self.status}: {' / '.join(self.tail[-3:])}"
+        if self.fatal:
+            return self.fatal
+        if self.killed:
+            return f"job {self.killed}: killed by somebody, or memory was short; the next run does its work"
+        return f"snakemake ended with status {self.status}: {' / '.join(self.tail[-3:])}"
+
+    @property
+    def outcome(self) -> Status:
+        """How the run ended by that: what the other jobs did is right, if one was killed."""
+        return Status.ERR if self.killed and not self.fatal else Status.FATAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +90,8 @@ def run(
     )
     try:
         with process.stdout as lines:  # type: ignore[union-attr]
-            fatal, tail = _listen(lines, log, tell)
-        end = End(process.wait(), fatal, tail)
+            heard = _listen(lines, log, tell)
+        end = End(process.wait(), *heard)
         traces.prune(directory, start.values["keep_logs"])
         return end
     finally:
@@ -111,8 +124,8 @@ def _command(start: Start, directory: Path) -> list[str]:
 
 def _listen(
     lines: IO[str], log: Path, tell: Callable[[int, int, int], None] | None
-) -> tuple[str | None, tuple[str, ...]]:
-    fatal = None
+) -> tuple[str | None, tuple[str, ...], str | None]:
+    fatal = killed = None
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     with log.open("a", encoding="utf-8") as stream:
         for line in lines:
@@ -122,9 +135,11 @@ def _listen(
                 continue
             if line.startswith(joblog.FATAL) and fatal is None:
                 fatal = line.removeprefix(joblog.FATAL).strip()
+            if killed is None and (found := _KILLED.search(line)):
+                killed = f"{found[1]} ended by {found[2]}"
             tail.append(line.rstrip("\n"))
             stream.write(line)
-    return fatal, tuple(tail)
+    return fatal, tuple(tail), killed
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:
