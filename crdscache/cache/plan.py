@@ -27,6 +27,7 @@ from crdscache.contexts.records import (
     Receipt,
     Sighting,
     SightingRow,
+    Verdict,
 )
 
 logger = logging.getLogger(__name__)
@@ -109,9 +110,10 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
         references = [row for row in references if row.is_held or row.path in found or not rejects(row.name)]
     rows = [_decide(row, found.get(row.path), disk, scope) for row in references]
     sightings: Iterable[SightingRow] = ()
-    if scope.forest is not None and any(row.action is not Action.KEEP for row in rows):
-        rows, sightings = adopt.foresee(scope.forest, rows, disk.catalogue)
-    rows = twins.refuse(rows, disk.cache.root, twins.ignores_case)
+    if any(row.action is not Action.KEEP for row in rows):
+        if scope.forest is not None:
+            rows, sightings = adopt.foresee(scope.forest, rows, disk.catalogue)
+        rows = twins.refuse(rows, disk.cache.root, twins.ignores_case)
     if not (scope.fetch or scope.check):
         rows = [row for row in rows if row.action is not Action.MISSING]
     return Plan(
@@ -137,6 +139,8 @@ def _decide(row: ManifestRow, status: os.stat_result | None, disk: Disk, scope: 
     if status is None:
         return _decide_missing(row, disk, scope)
     known = disk.known.get(row.name)
+    if verdicts.decide(row, status, known) is Verdict.OK:  # nearly all, of tens of thousands
+        return PlanRow(row, Action.KEEP)
     flaw = verdicts.flaw(row, status, known)
     if flaw is None:
         return PlanRow(row, Action.KEEP)

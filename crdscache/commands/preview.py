@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from crdscache.bestrefs.choose import Load
 from crdscache.cache import commit, identity, plan, rules, serverconfig
 from crdscache.cache.answer import Answer
 from crdscache.cache.manifest import Disk
@@ -23,6 +23,9 @@ from crdscache.workflow import purging, steps
 from crdscache.workflow.runs import Result
 from crdscache.workflow.settings import Settings
 from crdscache.workflow.status import Status
+
+if TYPE_CHECKING:
+    from crdscache.bestrefs.choose import Load
 
 _DONE = frozenset({Action.ADOPT, Action.FETCH})
 
@@ -166,7 +169,7 @@ def foresee(config: Settings, stamp: identity.Identity) -> Preview:
     return Preview(said, disk, drawn, purge, brought)
 
 
-def _needs(config: Settings, said: Answer, load: Load) -> Needs:
+def _needs(config: Settings, said: Answer, load: "Load") -> Needs:
     """Find what the data sets need that a run is limited to."""
     if not (config.dataset_files or config.dataset_ids):
         return Needs(None, ())

@@ -1,5 +1,6 @@
 """`remote_cache_init`: set up a new cache: its stamp, all rules and the configuration, no references."""
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,7 @@ def main(words: Sequence[str]) -> int:
         "--rebind", metavar="URL", help="record that the server of this cache has this address now"
     )
     arguments.writer_options(parser, "all")
+    gc.disable()  # as `cron_sync` does
     options = parser.parse_args(arguments.two_dashes(words))
     from crdscache.commands.writer import WriterRun
 

@@ -1,7 +1,6 @@
 """A run of a command that writes: settings, lock, plan in process, snakemake if there is work, the end."""
 
 import argparse
-import gc
 import json
 import sys
 from collections.abc import Collection, Mapping
@@ -123,7 +122,6 @@ class WriterRun:
     def _locked(self, config: Settings, values: Mapping[str, Any]) -> Result:
         from crdscache.commands import preview  # as above
 
-        gc.disable()  # a plan is 100,000 small objects without cycles: looking for some took a third of a run
         run = runs.begin(self.command)
         if self.sets_up:
             config.cache.root.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import TypeVar
 
 import certifi
-import stamina
 import urllib3
 
 from crdscache.contexts.records import Patience
@@ -41,6 +40,7 @@ def persist(patience: Patience, what: str, work: Callable[[], T], ends: float | 
         return work()
     except TransferError as error:
         failed.append(error)
+    import stamina  # noqa: PLC0415 -- docs/decisions/0029; most runs need no second try
 
     # The first try goes without the machinery, which takes 40 us and so a second for 25,000 small files.
     def again() -> T:

@@ -102,7 +102,7 @@ def resolve(
     named = site or (Path(environ["CRDSCACHE_SITE"]) if environ.get("CRDSCACHE_SITE") else None)
     from_variables = variables.read(environ)
     if named is not None:
-        settings |= _read_yaml(named, str(named) if site else f"CRDSCACHE_SITE={named}")
+        settings |= _read_site(named, str(named) if site else f"CRDSCACHE_SITE={named}")
     settings |= _told(settings | from_variables | dict(overrides), environ)
     if named is None:
         settings |= _site_of_cache(settings | from_variables | dict(overrides))
@@ -117,7 +117,7 @@ def _site_of_cache(settings: Resolved) -> Resolved:
     if not isinstance(root, str) or not isinstance(observatory, str):
         return {}
     path = layout.default_layout(Path(root), observatory).state / SITE_FILE
-    return _read_yaml(path, str(path)) if path.exists() else {}
+    return _read_site(path, str(path)) if path.exists() else {}
 
 
 def _told(settings: Resolved, environ: Mapping[str, str]) -> Resolved:
@@ -181,8 +181,12 @@ def _read_yaml(path: Path, origin: str) -> Resolved:
     if not isinstance(data, dict | None):
         message = f"{origin}: expected 'key: value' lines, found {type(data).__name__}"
         raise SettingsError(message)
-    settings = {str(key): Setting(value, origin) for key, value in (data or {}).items()}
-    _check(settings)
+    return {str(key): Setting(value, origin) for key, value in (data or {}).items()}
+
+
+def _read_site(path: Path, origin: str) -> Resolved:
+    settings = _read_yaml(path, origin)
+    _check(settings)  # now: what lies over it would hide what is wrong
     return settings
 
 
