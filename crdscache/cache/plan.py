@@ -97,12 +97,7 @@ def draw_up(disk: Disk, scope: Scope, holdings: Holdings, problems: Iterable[Pro
     references = []
     if scope.has_references:
         references = manifest.reference_rows(closures, default, disk, holdings, scope.files)
-    of_rules = [problem for one in closures for problem in one.problems]
-    of_rules += _unknown_types(closures, scope, disk)
-    of_rules += manifest.problems_of_named(scope.files, references, disk)
-    if scope.listed is not None and not of_rules:  # where rules are missing, so is all that they name
-        needed = (row.name for row in (*files, *references))
-        of_rules += contextlist.departures(scope.listed, needed)
+    of_rules = _problems_of_rules(closures, [*files, *references], scope, disk)
     references = list(filter(scope.covers, references))
     found = layout.statuses(disk.cache.root, (row.path for row in references))
     if scope.leaves_rejected:
@@ -133,6 +128,17 @@ def _unknown_types(closures: Iterable[Closure], scope: Scope, disk: Disk) -> Ite
         for reftype in scope.parts.types:
             if reftype not in known:
                 yield Problem(f"type {reftype}", "the contexts have no rules for such a type")
+
+
+def _problems_of_rules(
+    closures: Sequence[Closure], rows: Sequence[ManifestRow], scope: Scope, disk: Disk
+) -> list[Problem]:
+    found = [problem for one in closures for problem in one.problems]
+    found += _unknown_types(closures, scope, disk)
+    found += manifest.problems_of_named(scope.files, rows, disk)
+    if scope.listed is not None and not found:  # where rules are missing, so is all that they name
+        found += contextlist.departures(scope.listed, (row.name for row in rows))
+    return found
 
 
 def _decide(row: ManifestRow, status: os.stat_result | None, disk: Disk, scope: Scope) -> PlanRow:

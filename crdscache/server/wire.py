@@ -35,14 +35,13 @@ def persist(patience: Patience, what: str, work: Callable[[], T], ends: float | 
     ends
         When there is no more time, by the monotonic clock; None: there always is.
     """
-    failed: list[TransferError] = []
     try:
         return work()
     except TransferError as error:
-        failed.append(error)
-    import stamina  # noqa: PLC0415 -- docs/decisions/0029; most runs need no second try
-
+        failed = [error]
     # The first try goes without the machinery, which takes 40 us and so a second for 25,000 small files.
+    import stamina  # noqa: PLC0415 -- docs/decisions/0029
+
     def again() -> T:
         if failed:
             raise failed.pop()
