@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 from crdscache.errors import DiskError, disk_error
 
@@ -55,7 +56,7 @@ def aside(target: Path) -> Path:
     """Name a hidden temporary beside `target`."""
     # Random, not the pid: on a shared file system two hosts can have the same pid. The ending tells it from
     # foreign files.
-    return target.with_name(f".{target.name}.{os.urandom(4).hex()}.crdstmp")
+    return target.with_name(f".{target.name}.{token_hex(4)}.crdstmp")
 
 
 @contextmanager

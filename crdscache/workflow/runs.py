@@ -1,13 +1,13 @@
 """What runs leave behind: a line each in runs.tsv, the last one whole in status.json, and logs."""
 
 import json
-import os
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 
 from crdscache.cache import publish, tables
 from crdscache.cache.commit import Summary
@@ -104,7 +104,7 @@ class Record:
 
 def new_id() -> str:
     """Make the id of a run: its time, and something that no other run has."""
-    return f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{os.urandom(3).hex()}"
+    return f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{token_hex(3)}"
 
 
 def begin(command: str) -> Run:

@@ -27,9 +27,7 @@ def test_P04_a_job_that_is_killed_is_told_and_the_next_run_completes_its_work(
     server.set_default(LATEST)
     server.faults.add(SLOW, faults.stall())
 
-    process = whole_cache.start(
-        "cron_sync", "--fetch-references", "--config", "read_timeout_s=60", "shards=2"
-    )
+    process = whole_cache.start("cron_sync", "--fetch-references", "--config", "read_timeout_s=3", "shards=2")
     wait_until(lambda: server.requests[f"GET {SLOW}"] > 0)
     os.kill(fetching(process.pid)[0], signal.SIGKILL)
     done = finish(process)

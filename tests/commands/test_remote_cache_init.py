@@ -1,6 +1,7 @@
 """`remote_cache_init`: from an empty root to rules and a configuration."""
 
 import json
+import os
 from pathlib import Path
 
 from demo.server import Server
@@ -33,6 +34,7 @@ def test_an_empty_root_gets_all_rules_and_a_configuration_and_a_second_call_find
         "server_url": server.url,
         "use_case": "ops",
         "version": 1,
+        "writers": {"owner": os.geteuid(), "group": None},
     }
     assert (again.status, again.out, again.err) == (0, "", "")
     assert proper(no_cache) == made

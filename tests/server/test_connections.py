@@ -143,7 +143,6 @@ LARGE = {
 }
 
 
-@pytest.mark.skipif(not os.environ.get("CRDSCACHE_FULL_SWEEP"), reason="CRDSCACHE_FULL_SWEEP=1: ten seconds")
 @pytest.mark.parametrize("size_bytes", LARGE)
 def test_N31_a_file_beyond_the_range_of_an_integer_is_resumed_at_its_last_bytes(
     size_bytes: int, server: Server, downloader: Downloader, tmp_path: Path
