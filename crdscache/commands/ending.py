@@ -9,7 +9,7 @@ from typing import TextIO
 
 from crdscache.commands import signals
 from crdscache.errors import CacheError, disk_error
-from crdscache.workflow import status
+from crdscache.workflow import joblog, status
 from crdscache.workflow.status import Status
 
 
@@ -31,6 +31,10 @@ def run(command: str, body: Callable[[], int], *, tells_busy: bool = True, as_js
             return ended
     except CacheError as error:
         ended, reason = status.of(error), error
+    except (MemoryError, RuntimeError) as error:
+        if (told := joblog.short_of_memory(error)) is None:
+            raise
+        ended, reason = Status.FATAL, told
     except OSError as error:
         ended, reason = _of_system(error)
     except signals.Stopped as stop:

@@ -59,9 +59,24 @@ def job_log(path: str) -> Iterator[None]:
         yield
     except CacheError as error:
         _stop(error)
+    except (MemoryError, RuntimeError) as error:
+        if (told := short_of_memory(error)) is None:
+            raise
+        _stop(told)
     except OSError as error:  # the state's own disk is full, say: nothing that a job could write down
         # The second name, where there is one, is what a rename or a link would have made.
         _stop(disk_error(error, Path(error.filename2 or error.filename or path)))
+
+
+def short_of_memory(error: MemoryError | RuntimeError) -> CacheError | None:
+    """Tell that a limit of memory, processes or threads is reached; None of any other error."""
+    if isinstance(error, MemoryError):
+        return CacheError("no more memory: a limit of this process, or of the machine, is reached")
+    if "start new thread" not in str(error):
+        return None
+    return CacheError(
+        "no more threads: a limit of processes or of memory is reached; fewer `connections` need fewer"
+    )
 
 
 class Progress:

@@ -1,12 +1,14 @@
-"""Rows P04 and P22 of the fault matrix: one job is killed, a whole run is paused."""
+"""Rows P04, P22 and P23 of the fault matrix: a job is killed, a run is paused, memory is short."""
 
 import os
 import signal
 import subprocess
 
+import pytest
+
 from demo import faults
 from demo.server import Server
-from tests.caches import LATEST, Cache, finish, wait_until
+from tests.caches import LATEST, Cache, finish, start, wait_until
 from tests.invariants import check_invariants
 
 SLOW = "8221321au.r3d"
@@ -62,4 +64,23 @@ def test_P22_a_run_that_is_paused_stays_the_one_writer_and_goes_on_later(
     assert (beside.status, beside.out, n_asked) == (75, "", 1)
     assert f"PID {process.pid}" in beside.err
     assert (done.status, done.err, whole_cache.default()) == (0, "", LATEST)
+    check_invariants(whole_cache.root, "hst", server, is_clean=True)
+
+
+@pytest.mark.parametrize("limit_mb", [60, 200])
+def test_P23_where_memory_is_limited_the_reason_is_told_and_a_run_without_limit_does_all(
+    limit_mb: int, whole_cache: Cache, server: Server
+) -> None:
+    """The limits are met by snakemake, as it starts or later; what jobs say of theirs, test_joblog has."""
+    server.set_default(LATEST)
+    line = ["prlimit", f"--as={limit_mb * 2**20}", *whole_cache.line("cron_sync", "--fetch-references")]
+
+    short = finish(start(line, whole_cache.environ))
+    check_invariants(whole_cache.root, "hst", server)
+    after = whole_cache.run("cron_sync", "--fetch-references")
+
+    assert (short.status, short.out) == (3, "")
+    assert "no more" in short.err or "snakemake ended with status 1: " in short.err
+    assert "Traceback" not in short.err
+    assert (after.status, after.err, whole_cache.default()) == (0, "", LATEST)
     check_invariants(whole_cache.root, "hst", server, is_clean=True)

@@ -107,3 +107,25 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "no more memory"),
+        (RuntimeError("can't start new thread"), "no more threads"),
+    ],
+)
+def test_P23_a_job_that_meets_a_limit_says_so_and_shows_no_traceback(
+    error: Exception, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped, joblog.job_log(str(tmp_path / "job.log")):
+        raise error
+
+    assert stopped.value.code == 3
+    assert capsys.readouterr().err.startswith(f"{joblog.FATAL}{told}: ")
+
+
+def test_any_other_error_of_that_class_is_a_mistake_of_ours_and_keeps_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="odd"), joblog.job_log(str(tmp_path / "job.log")):
+        raise RuntimeError("odd")
