@@ -1,4 +1,7 @@
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -116,3 +119,31 @@ def test_entry_that_is_no_table_is_a_problem() -> None:
 def test_S04_catalogue_that_is_no_table_is_refused(metadata: object) -> None:
     with pytest.raises(ServerError, match="the catalogue is no table of files"):
         catalogue.from_metadata(metadata, frozenset())
+
+
+LARGE = """
+from crdscache.contexts import catalogue, closure, serverinfo
+from crdscache.contexts.mapping import parse_mapping
+from tests.written import mapping
+
+names = [f"a{number:07}j_drk.fits" for number in range(10**6)]
+entries = {name: {"size": "2048", "sha1sum": f"{number:040x}"} for number, name in enumerate(names)}
+known = catalogue.from_metadata(serverinfo.unwrap(serverinfo.wrap(entries)), frozenset())
+texts = {}
+for number in range(400):
+    rmap = f"hst_acs_darkfile_{number:04}.rmap"
+    texts[rmap] = mapping(rmap, *names[250 * number : 250 * (number + 1)])
+texts["hst_acs_0001.imap"] = mapping("hst_acs_0001.imap", *list(texts))
+texts["hst_0001.pmap"] = mapping("hst_0001.pmap", "hst_acs_0001.imap")
+links = {name: closure.links_of(parse_mapping(name, text)) for name, text in texts.items()}
+context = closure.walk("hst_0001.pmap", links.__getitem__)
+print(len(known.records), known.problems, len(closure.references(context.rmaps, links.__getitem__)))
+"""
+
+
+def test_S24_a_million_names_and_a_context_of_a_tenth_of_them_fit_into_2_GiB() -> None:
+    line = ["prlimit", f"--as={2 * 2**30}", sys.executable, "-c", LARGE]
+
+    done = subprocess.run(line, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1000000 () 100000\n", "")
