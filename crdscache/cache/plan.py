@@ -27,7 +27,6 @@ from crdscache.contexts.records import (
     Receipt,
     Sighting,
     SightingRow,
-    Verdict,
 )
 
 logger = logging.getLogger(__name__)
@@ -145,11 +144,9 @@ def _decide(row: ManifestRow, status: os.stat_result | None, disk: Disk, scope: 
     if status is None:
         return _decide_missing(row, disk, scope)
     known = disk.known.get(row.name)
-    if verdicts.decide(row, status, known) is Verdict.OK:  # nearly all, of tens of thousands
+    if not verdicts.decide(row, status, known).is_bad:  # nearly all, of tens of thousands
         return PlanRow(row, Action.KEEP)
-    flaw = verdicts.flaw(row, status, known)
-    if flaw is None:
-        return PlanRow(row, Action.KEEP)
+    flaw = verdicts.flaw(row, status, known) or ""
     is_replaced = row.size_bytes is not None and verdicts.is_replaced(scope.policy, row, status, known)
     return PlanRow(row, Action.FETCH, flaw, scope.source) if is_replaced else PlanRow(row, Action.WRONG, flaw)
 
