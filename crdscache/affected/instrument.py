@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from crdscache.affected import archives, difference, results, since
 from crdscache.affected.compare import Batch, Counts, Difference, Effect, compare
 from crdscache.affected.difference import InstrumentChange
@@ -148,18 +150,18 @@ class _Tallying:
 
     def count(self, batch: Batch, differences: Iterable[Difference]) -> None:
         """Count what was found of some data sets; one that several types concern counts once."""
-        numbers: dict[Effect, set[int]] = {each: set() for each in Effect}
+        touched = {each: np.zeros(len(batch.ids), bool) for each in Effect}  # each of shape (n_datasets,)
         for found in differences:
-            numbers[found.effect].update(found.members.tolist())
+            touched[found.effect][found.members] = True
             if found.effect is Effect.AFFECTED:
                 self._of_type[found.change.reftype] += len(found.members)
-        only_rows = numbers[Effect.SAME_ROWS] - numbers[Effect.AFFECTED]
+        only_rows = touched[Effect.SAME_ROWS] & ~touched[Effect.AFFECTED]
         self._n.update(
             datasets=len(batch.ids),
             failed=len(batch.problems),
-            affected=len(numbers[Effect.AFFECTED]),
-            undetermined=len(numbers[Effect.UNDETERMINED]),
-            same_rows=len(only_rows),
+            affected=int(touched[Effect.AFFECTED].sum()),
+            undetermined=int(touched[Effect.UNDETERMINED].sum()),
+            same_rows=int(only_rows.sum()),
         )
 
     def tally(self, unread: str = "") -> Tally:

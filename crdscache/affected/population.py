@@ -111,16 +111,18 @@ def joined(batches: Iterable[Batch]) -> Iterator[Batch]:
     for batch in batches:
         waiting.append(batch)
         if sum(len(each.ids) for each in waiting) >= MOST_AT_ONCE:
-            yield _joined(waiting)
-            waiting = []
+            yield _taken(waiting)
     if waiting:
-        yield _joined(waiting)
+        yield _taken(waiting)
 
 
-def _joined(batches: Sequence[Batch]) -> Batch:
+def _taken(batches: list[Batch]) -> Batch:
+    """Bring batches together, and leave none: the others would take as much memory again."""
     ids = [name for batch in batches for name in batch.ids]
     problems = tuple(problem for batch in batches for problem in batch.problems)
-    return Batch(ids, Table.joined([batch.table for batch in batches]), problems)
+    table = Table.joined([batch.table for batch in batches])
+    batches.clear()
+    return Batch(ids, table, problems)
 
 
 def not_before(batches: Iterable[Batch], day: str | None) -> Iterator[Batch]:

@@ -34,7 +34,7 @@ def normal_form(text: str) -> str:
     """
     form = _remembered(text)
     if isinstance(form, DateError):
-        raise form
+        raise DateError(str(form))  # one that is remembered would keep what each of its raisers holds
     return form
 
 
@@ -52,7 +52,7 @@ def form_of(text: str) -> str | DateError:
             return text
         return str(_parse(text))
     except ValueError as error:
-        return error if isinstance(error, DateError) else DateError(str(error))
+        return DateError(str(error))  # without the traceback, and all data sets that its frames hold
 
 
 def _parse(text: str) -> datetime:

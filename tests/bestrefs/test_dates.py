@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdscache.bestrefs import dates
+from crdscache.bestrefs.dates import DateError
 
 READABLE = [
     ("2020-01-01 12:00:10", "2020-01-01 12:00:10"),
@@ -126,3 +127,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?", form, re.ASCII)
     assert str(datetime.fromisoformat(form)) == form
+
+
+def test_an_unreadable_date_keeps_nothing_of_who_asked() -> None:
+    """A traceback holds frames, and these a table of half a million data sets."""
+
+    def asked() -> DateError:
+        with pytest.raises(DateError) as caught:
+            dates.normal_form("no date")
+        return caught.value
+
+    told = dates.form_of("no date")
+
+    assert isinstance(told, DateError)
+    assert told.__traceback__ is None
+    assert told.__context__ is None
+    assert asked() is not asked()
