@@ -31,6 +31,12 @@ with joblog.job_log(snakemake.log[0]):
         tables.write_sightings(config.cache.state / "adoption.tsv", seen)
     n_seen = plan.counted(seen)
     summary = commit.summarise(
-        snakemake.config["run_id"], switch, receipts, problems, n_kept=totals.n_keep, n_seen=n_seen
+        snakemake.config["run_id"],
+        switch,
+        receipts,
+        problems,
+        n_kept=totals.n_keep,
+        kept_bytes=totals.keep_bytes,
+        n_seen=n_seen,
     )
     commit.save(Path(snakemake.output.summary), replace(summary, refreshed=said.info.refreshed))

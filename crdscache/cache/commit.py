@@ -226,13 +226,14 @@ def summarise(
     problems: Iterable[Problem],
     *,
     n_kept: int,
+    kept_bytes: int,
     n_seen: Mapping[str, int],
 ) -> Summary:
     """Add up what was done; a file that failed in several ways is named once, with the first reason.
 
     Parameters
     ----------
-    n_kept
+    n_kept, kept_bytes
         Files that were here and right, and so have no receipt.
     n_seen
         Files of the trees to adopt from, by what became of them.
@@ -240,7 +241,7 @@ def summarise(
     failures: dict[str, Problem] = {}
     pending = []
     n_files: dict[str, int] = {Outcome.KEPT.value: n_kept}
-    size_bytes: dict[str, int] = {}
+    size_bytes: dict[str, int] = {Outcome.KEPT.value: kept_bytes}
     for receipt in receipts:
         outcome = receipt.outcome.value
         n_files[outcome] = n_files.get(outcome, 0) + 1

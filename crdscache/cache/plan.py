@@ -222,6 +222,7 @@ class Totals:
     n_repair: int  # of those to fetch and adopt: in the place of a wrong one
     n_seen: Mapping[str, int]  # files of the trees to adopt from, by what becomes of them
     problems: tuple[Problem, ...]
+    keep_bytes: int = 0
 
     def __str__(self) -> str:
         adopt = f"{self.n_adopt} ({self.adopt_bytes} bytes) to adopt, " if self.n_adopt else ""
@@ -249,6 +250,7 @@ def totals(plan: Plan) -> Totals:
         sum(row.is_repair for row in plan.rows),
         counted(plan.sightings),
         plan.problems,
+        size_bytes[Action.KEEP],
     )
 
 

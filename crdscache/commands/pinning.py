@@ -12,6 +12,7 @@ from crdscache.cache.commit import Promise
 from crdscache.cache.identity import Identity
 from crdscache.cache.manifest import Disk
 from crdscache.cache.rules import Rules
+from crdscache.commands import telling
 from crdscache.contexts import names, selection
 from crdscache.contexts.records import Problem
 from crdscache.contexts.selection import Wanted
@@ -66,6 +67,7 @@ def run(config: Settings, stamp: Identity, options: argparse.Namespace) -> int:
             sys.stderr.write(f"{config.cache.observatory}: the log is {log}\n")
         runs.record(config.cache, begun, result, told=None, kind=runs.PINNING)
         runs.prune(config.cache, config.telling.keep_logs)
+        telling.renew_metrics(config.cache)
     return result.status
 
 

@@ -140,10 +140,16 @@ def find_nothing_to_do(config: Settings, stamp: identity.Identity) -> Result | N
     if any(row.action is not Action.KEEP for row in seen.drawn.rows) or seen.problems():
         return None
     plan.sweep(disk, seen.drawn.rows, scope)
-    kept = {Outcome.KEPT.value: len(seen.drawn.manifest)}
-    default = said.info.default_context
+    manifest, kept = seen.drawn.manifest, Outcome.KEPT.value
     return Result(
-        Status.OK, current, current, default, n_files=kept, pinned=stamp.pinned, refreshed=said.info.refreshed
+        Status.OK,
+        current,
+        current,
+        said.info.default_context,
+        n_files={kept: len(manifest)},
+        size_bytes={kept: sum(row.size_bytes or 0 for row in manifest)},
+        pinned=stamp.pinned,
+        refreshed=said.info.refreshed,
     )
 
 

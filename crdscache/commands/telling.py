@@ -60,6 +60,7 @@ class Teller:
             runs.prune(self.cache, self.limits.keep_logs)
             if kind == runs.SYNC:
                 busy.forget(self.cache)
+            renew_metrics(self.cache)
 
     def tell_busy(self, reason: str) -> None:
         """Say that another writer keeps us out, if it does so for long; else from cron nothing is said."""
@@ -94,6 +95,13 @@ class Teller:
         environ = leased.restored(self.environ)
         told = {**where, **run, **alarm.to_json()}
         notify.send(self.limits.command, told, environ, self.limits.command_timeout_s)
+
+
+def renew_metrics(cache: Layout) -> None:
+    """Write what monitoring reads anew."""
+    from crdscache.workflow import metrics  # slow to import
+
+    metrics.write(cache)
 
 
 def _told(written: Record, due: Sequence[Alarm]) -> Record:

@@ -19,6 +19,7 @@ from crdscache.errors import CacheError, disk_error
 FATAL = "FATAL: "
 PROGRESS = "PROGRESS: "
 
+_SECONDS = "ended seconds="
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _PR_SET_PDEATHSIG = 1
 _TELL_EVERY_S = 0.5
@@ -54,9 +55,11 @@ def job_log(path: str) -> Iterator[None]:
     die_with_parent(signal.SIGTERM)
     gc.set_threshold(_GC_AFTER)
     atexit.register(gc.freeze)  # nor does the end look for cycles: a tenth of a small job
+    started = time.monotonic()
     try:
         log_to(Path(path))
         yield
+        logging.getLogger(__name__).info("%s%.3f", _SECONDS, time.monotonic() - started)
     except CacheError as error:
         _stop(error)
     except (MemoryError, RuntimeError) as error:
@@ -66,6 +69,25 @@ def job_log(path: str) -> Iterator[None]:
     except OSError as error:  # the state's own disk is full, say: nothing that a job could write down
         # The second name, where there is one, is what a rename or a link would have made.
         _stop(disk_error(error, Path(error.filename2 or error.filename or path)))
+
+
+def seconds(logs: Path, since_s: float) -> dict[str, float]:
+    """Tell how long the jobs of a run took that came to their end, by rule; of shards the longest.
+
+    Parameters
+    ----------
+    since_s
+        When the run began, by the clock of the files: logs of earlier runs lie there too.
+    """
+    found: dict[str, float] = {}
+    for path in logs.glob("*.log"):
+        if path.name.startswith("run-") or path.stat().st_mtime < since_s:
+            continue
+        told = path.read_text(encoding="utf-8", errors="replace").rpartition(_SECONDS)[2].strip()
+        if told.replace(".", "", 1).isdecimal():
+            rule = path.stem.partition("-")[0]
+            found[rule] = max(found.get(rule, 0.0), float(told))
+    return found
 
 
 def short_of_memory(error: MemoryError | RuntimeError) -> CacheError | None:

@@ -531,7 +531,9 @@ def test_summary_names_each_file_once_with_its_first_reason_and_adds_up(tmp_path
     switch = Switch(FORMER, FORMER, LATEST, ("f",))
 
     problems = [Problem("f", "second"), Problem("e", "not here"), Problem("g", "why")]
-    summary = commit.summarise("id", switch, receipts, problems, n_kept=3, n_seen={"adopted": 2})
+    summary = commit.summarise(
+        "id", switch, receipts, problems, n_kept=3, kept_bytes=30, n_seen={"adopted": 2}
+    )
     commit.save(tmp_path / "commit.json", summary)
 
     assert summary == Summary(
@@ -540,7 +542,7 @@ def test_summary_names_each_file_once_with_its_first_reason_and_adds_up(tmp_path
         (Problem("f", "first"), Problem("g", "why")),
         ("d", "e"),
         {"fetched": 2, "kept": 4, "pending": 2, "failed": 1},
-        {"fetched": 15, "kept": 7, "pending": 0, "failed": 0},
+        {"fetched": 15, "kept": 37, "pending": 0, "failed": 0},
         {"adopted": 2},
     )
     assert commit.load(tmp_path / "commit.json") == summary

@@ -284,6 +284,7 @@ def test_totals_are_read_as_they_were_written(tmp_path: Path) -> None:
         n_repair=1,
         n_seen={"adopted": 1, "not in the catalogue": 1},
         problems=(Problem("x", "why"),),
+        keep_bytes=100,
     )
     assert plan.load_totals(tmp_path / "totals.json") == numbers
     assert str(numbers) == (

@@ -25,8 +25,11 @@ def test_a_job_logs_to_its_file_in_utc_and_says_nothing(tmp_path: Path) -> None:
     done = job("with joblog.job_log(sys.argv[1]): logging.getLogger('x').info('done n=%d', 2)", log)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    time, rest = log.read_text().split(" ", 1)
-    assert (time[-1], rest) == ("Z", "INFO x done n=2\n")
+    said, ended = log.read_text().splitlines()
+    time, rest = said.split(" ", 1)
+    assert (time[-1], rest) == ("Z", "INFO x done n=2")
+    assert "ended seconds=" in ended
+    assert list(joblog.seconds(log.parent, 0)) == ["job"]
 
 
 @pytest.mark.parametrize(
