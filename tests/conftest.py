@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from demo import observatory
 from demo.server import Server
-from tests.caches import FORMER, QUICK, Cache, once
+from tests.caches import CHECKOUT, FORMER, QUICK, Cache, once
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,15 @@ def oracle_roots(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
         subprocess.run(["tar", "-C", root, "--no-same-owner", "-xJf", archive], check=True)
 
     return once(tmp_path_factory, "oracle", make), shared_data
+
+
+@pytest.fixture(scope="session")
+def client() -> Path:
+    """Give the missions' own client."""
+    program = Path(os.environ.get("CRDSCACHE_TEST_CLIENT", CHECKOUT / ".venv-client" / "bin" / "crds"))
+    if not program.exists():
+        pytest.skip("the missions' client is not installed: make client")
+    return program
 
 
 @pytest.fixture(scope="session")
