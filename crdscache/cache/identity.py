@@ -199,7 +199,7 @@ def require_writer(cache: Layout, identity: Identity) -> None:
     StrangerError
         It is not; nothing was written.
     """
-    writers.require(cache, _writers_of(cache, identity).owner)
+    writers.require(cache, writers_of(cache, identity).owner)
 
 
 def stamp(cache: Layout, identity: Identity) -> None:
@@ -214,14 +214,18 @@ def stamp(cache: Layout, identity: Identity) -> None:
         save(cache, identity)
 
 
-def _writers_of(cache: Layout, identity: Identity) -> Writers:
+def writers_of(cache: Layout, identity: Identity | None) -> Writers:
     """Tell whose a cache is: by the stamp, or by whose files it has; the group is always that of the disk."""
     found = writers.present(cache, cache.state / _FILE, cache.config / serverconfig.CONFIG_FILE)
-    return found if identity.writers is None else replace(found, owner=identity.writers.owner)
+    return (
+        found
+        if identity is None or identity.writers is None
+        else replace(found, owner=identity.writers.owner)
+    )
 
 
 def _with_writers(cache: Layout, identity: Identity) -> Identity:
-    return replace(identity, writers=_writers_of(cache, identity))
+    return replace(identity, writers=writers_of(cache, identity))
 
 
 def _writers(data: Any) -> Writers | None:  # noqa: ANN401 (it is what JSON is)

@@ -3,14 +3,13 @@
 Source: docs/design.md, "A shared cache".
 """
 
-import grp
 import os
-import pwd
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from crdscache.cache import accounts
 from crdscache.cache.layout import Access, Layout
 from crdscache.errors import StrangerError
 
@@ -29,6 +28,11 @@ class Writers:
 
     owner: int  # user id
     group: int | None  # group id; None: the owner alone writes
+
+    def __str__(self) -> str:
+        """Tell who may write, by name."""
+        or_group = "" if self.group is None else f" or in group {accounts.group(self.group)}"
+        return f"user {accounts.user(self.owner)}{or_group}"
 
 
 def umask(cache: Layout) -> int:
@@ -64,11 +68,10 @@ def require(cache: Layout, owner: int) -> None:
     group = present(cache).group
     mine = {os.getegid(), *os.getgroups()}
     if os.geteuid() != owner and group not in mine:
-        or_group = "" if group is None else f" or in group {_group(group)}"
         message = (
-            f"{cache.root} is written by user {_user(owner)}{or_group}; this is user "
-            f"{_user(os.geteuid())} in group {', '.join(map(_group, sorted(mine)))}, whose files they could "
-            "not replace. To another owner: chown -R, then remote_cache_init --rebind URL"
+            f"{cache.root} is written by {Writers(owner, group)}; this is user "
+            f"{accounts.user(os.geteuid())} in group {', '.join(map(accounts.group, sorted(mine)))}, whose "
+            "files they could not replace. To another owner: chown -R, then remote_cache_init --rebind URL"
         )
         raise StrangerError(message)
     if group is not None:
@@ -81,8 +84,8 @@ def _require_group(cache: Layout) -> None:
             status = directory.stat()
             if not status.st_mode & stat.S_ISGID and status.st_gid != os.getegid():
                 message = (
-                    f"{directory} is of group {_group(status.st_gid)}, but what is made there would be of "
-                    f"group {_group(os.getegid())}, which the other writers could not replace: "
+                    f"{directory} is of group {accounts.group(status.st_gid)}, but what is made there would be of "
+                    f"group {accounts.group(os.getegid())}, which the other writers could not replace: "
                     f"chmod g+s all directories of {cache.root}"
                 )
                 raise StrangerError(message)
@@ -96,17 +99,3 @@ def _group_of(root: Path) -> int | None:
     # A directory that all may write to is that of no group: /tmp, say.
     is_shared = status.st_mode & stat.S_ISGID or not status.st_mode & stat.S_IWOTH
     return status.st_gid if is_shared and status.st_mode & stat.S_IWGRP else None
-
-
-def _user(number: int) -> str:
-    try:
-        return f"{pwd.getpwuid(number).pw_name} ({number})"
-    except KeyError:
-        return str(number)
-
-
-def _group(number: int) -> str:
-    try:
-        return f"{grp.getgrgid(number).gr_name} ({number})"
-    except KeyError:
-        return str(number)

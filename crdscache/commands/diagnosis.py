@@ -93,6 +93,7 @@ def describe(config: Settings) -> dict[str, str]:
         "configuration": str(cache.config),
         "locks": str(cache.locks),
         "state": str(cache.state),
+        "written by": str(identity.writers_of(cache, stamp)),
         "writer": str(_writer(cache) or "none"),
         "last run": f"{before.ended} UTC, status {before.result.status}" if before else "none",
         "last success": f"{before.last_success} UTC" if before and before.last_success else "none",

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from crdscache.cache import publish
+from crdscache.cache import accounts, publish
 from crdscache.datasets import fitsfiles, headeredit, opening
 from crdscache.datasets.opening import Source
 
@@ -135,7 +135,7 @@ def _take_over(source: Source, descriptor: int) -> None:
     try:
         os.fchown(descriptor, status.st_uid, status.st_gid)
     except PermissionError as error:
-        owner = f"{status.st_uid}:{status.st_gid}"
+        owner = f"user {accounts.user(status.st_uid)} in group {accounts.group(status.st_gid)}"
         raise source.refusal(f"it belongs to {owner}, and a new file cannot be given to them") from error
     os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
     for name in _attributes(source):

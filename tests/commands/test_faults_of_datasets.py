@@ -187,7 +187,7 @@ def test_B05_P18_another_user_reads_a_cache_and_writes_own_files_but_no_foreign_
         os.seteuid(0)
         os.setegid(0)
 
-    reason = "it belongs to 0:0, and a new file cannot be given to them"
+    reason = "it belongs to user root (0) in group root (0), and a new file cannot be given to them"
     assert (done.status, done.err.splitlines()) == (
         1,
         [f"{foreign}: {reason}", f"{LATEST}: 1 of 2 files updated, 1 failed at least partly"],

@@ -143,7 +143,10 @@ def test_B05_the_owner_is_kept(path: Path) -> None:
 @as_root
 @pytest.mark.parametrize(
     ("folder_mode", "reason"),
-    [(0o777, "it belongs to 0:0, and a new file cannot be given to them"), (0o755, "Permission denied")],
+    [
+        (0o777, "it belongs to user root (0) in group root (0), and a new file cannot be given to them"),
+        (0o755, "Permission denied"),
+    ],
 )
 def test_B05_a_file_of_someone_else_is_left_alone(common: Path, folder_mode: int, reason: str) -> None:
     path = made.small(common / "x.fits")
