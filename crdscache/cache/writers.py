@@ -84,8 +84,8 @@ def _require_group(cache: Layout) -> None:
             status = directory.stat()
             if not status.st_mode & stat.S_ISGID and status.st_gid != os.getegid():
                 message = (
-                    f"{directory} is of group {accounts.group(status.st_gid)}, but what is made there would be of "
-                    f"group {accounts.group(os.getegid())}, which the other writers could not replace: "
+                    f"{directory} is of group {accounts.group(status.st_gid)}, but what is made there would "
+                    f"be of group {accounts.group(os.getegid())}, which the other writers could not replace: "
                     f"chmod g+s all directories of {cache.root}"
                 )
                 raise StrangerError(message)

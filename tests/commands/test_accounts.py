@@ -10,11 +10,11 @@ import pytest
 
 from demo.server import Server
 from tests.accounts import Machine, machine
-from tests.caches import CHECKOUT, FORMER, LATEST, QUICK, Cache, listing
+from tests.caches import FORMER, LATEST, QUICK, Cache, listing
 from tests.invariants import check_invariants
 
 BIAS = "61i15450j_bia.fits"
-# Its notes are the group's alone; by hand, its log is opened before it reads the Snakefile, which sets the umask.
+# Its notes are the group's alone; by hand its log is opened before the Snakefile can set the umask.
 OF_SNAKEMAKE = {"metadata": 0o660, "log": 0o600}
 
 

@@ -1,15 +1,16 @@
 """Old tools and ours beside each other on one cache; and what docs/migration.md says of both."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from astropy.io import fits  # type: ignore[import-untyped]
 
+from crdscache.workflow import settings
 from demo.server import Server
 from tests.caches import CHECKOUT, FORMER, LATEST, Cache, finish, listing, proper, start
 from tests.invariants import check_invariants
@@ -17,7 +18,8 @@ from tests.oldtools import OldTools
 
 BIAS, DARK = "61i15450j_bia.fits", "u9115020j_drk.fits"
 FETCHING = ("--contexts", "hst-latest", "--fetch-references")
-NO_COMPLAINT = ["CRDS - INFO -  0 errors", "CRDS - INFO -  0 warnings"]
+PAGE = (CHECKOUT / "docs" / "migration.md").read_text()
+COMMANDS = {path.name for path in (CHECKOUT / "bin").iterdir() if path.is_symlink()}
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def test_old_and_new_writer_exclude_each_other_and_what_the_old_one_truncates_is
 
 
 def test_a_cache_that_the_old_tool_made_is_ours_as_it_is_and_both_write_the_same_headers(
-    old: OldTools, no_cache: Cache, data_sets: Path, server: Server
+    old: OldTools, no_cache: Cache, data_sets: Path
 ) -> None:
     """The old tool chooses a layout by instrument."""
     made = old.run(no_cache, "crds", "sync", "--all", "--fetch-references")
@@ -110,7 +112,7 @@ def test_a_cache_that_the_old_tool_made_is_ours_as_it_is_and_both_write_the_same
 
 
 def test_the_old_tools_find_nothing_to_do_or_to_say_in_a_cache_of_ours(
-    old: OldTools, whole_cache: Cache, server: Server
+    old: OldTools, whole_cache: Cache
 ) -> None:
     before = listing(whole_cache.references, whole_cache.mappings)
 
@@ -167,3 +169,104 @@ def test_what_the_old_tool_repairs_or_purges_is_no_riddle_to_ours(
     assert (purged.status, complaints(purged.err), is_left) == (0, [], False)
     assert (mended.status, mended.err) == (0, "")
     check_invariants(whole_cache.root, "hst", server, is_clean=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table of options."""
+
+    table: str
+    old: str
+    ours: str
+    named: tuple[tuple[str, str], ...]  # command of ours and its words; a span without one means the head's
+
+
+def rows() -> Iterator[Row]:
+    """Read the tables of options."""
+    chapter = PAGE.partition("\n## Options\n")[2].partition("\n## ")[0]
+    for section in chapter.split("\n### ")[1:]:
+        title, _, text = section.partition("\n")
+        lines = re.findall(r"^\|.+", text, re.MULTILINE)
+        (_, head, _), _, *table = (line.strip("| ").split(" | ") for line in lines)
+        for old, ours, _ in table:
+            spans = [span.partition(" ") for span in re.findall(r"`([^`]+)`", ours)]
+            named = [
+                (first, rest) if first in COMMANDS else (head.strip("`"), f"{first} {rest}")
+                for first, _, rest in spans
+                if first != "snakemake"
+            ]
+            yield Row(title, old, ours, tuple(named))
+
+
+def options_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text))
+
+
+def test_each_option_of_ours_in_the_tables_is_one_of_its_command() -> None:
+    """What is said of an option must not outlive it."""
+    help_of = {
+        name: subprocess.run(
+            [CHECKOUT / "bin" / name, "--help"], check=True, capture_output=True, text=True
+        ).stdout
+        for name in COMMANDS
+    }
+    told = [
+        (command, option) for row in rows() for command, words in row.named for option in options_in(words)
+    ]
+    keys = {key for row in rows() for _, words in row.named for key in re.findall(r"--config (\w+)=", words)}
+
+    assert len(told) > 40, "the search finds nothing any more"
+    assert [(name, option) for name, option in told if option not in options_in(help_of[name])] == []
+    assert {row.ours for row in rows() if "`" not in row.ours} == {"none"}
+    assert keys == {"tolerate_missing"} <= settings.resolve({}, {"CRDS_OBSERVATORY": "hst"}).keys()
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("crds sync, cron_sync", ("crds", "sync")),
+        ("safe_bestrefs, crds bestrefs", ("crds", "bestrefs")),
+        ("query_affected_datasets", ("query_affected_datasets",)),
+        ("crds list", ("crds", "list")),
+    ],
+)
+def test_no_option_of_an_old_command_lacks_a_row(
+    title: str, words: tuple[str, ...], old: OldTools, no_cache: Cache
+) -> None:
+    told = {option for row in rows() if row.table == title for option in options_in(row.old)}
+    common = {
+        option for row in rows() if row.table == "Of all old commands" for option in options_in(row.old)
+    }
+
+    help_of = old.run(no_cache, *words, "--help").out
+    listed = help_of.partition("\noptions:\n")[2].partition("\n\n")[0]
+    theirs = options_in("\n".join(re.findall(r"^  -.+", listed, re.MULTILINE)))
+
+    assert len(theirs) > 10, "the search finds nothing any more"
+    assert theirs - told - common - {"--help"} == set()
+    assert told - theirs == set()
+
+
+def shown(title: str, cache: Cache) -> list[str | Path]:
+    """Find the commands that the page shows, with the places of the test."""
+    (text,) = re.findall(rf"^```sh\n# commands: {title}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    text = text.replace("/data/crds/ops", str(cache.root)).replace("/opt/crdscache", str(CHECKOUT))
+    return ["/bin/sh", "-e", "-c", text.replace("https://hst-crds.stsci.edu", cache.server.url)]
+
+
+def test_the_day_of_the_change_and_the_way_back_go_as_the_page_shows(
+    old: OldTools, no_cache: Cache, server: Server
+) -> None:
+    made = old.run(no_cache, "crds", "sync", "--contexts", "hst-latest", "--fetch-references")
+    server.set_default(LATEST)
+
+    changed = finish(start(shown("the day of the change", no_cache), no_cache.environ))
+    back = finish(start(shown("the way back", no_cache), no_cache.environ))
+    server.set_default(FORMER)
+    again = old.run(no_cache, "cron_sync", *FETCHING)
+
+    assert (made.status, changed.status, changed.err) == (0, 0, "")
+    assert f"default context {FORMER} -> {LATEST}" in changed.out
+    assert (back.status, again.status, complaints(again.err)) == (0, 0, [])
+    assert (no_cache.default(), (no_cache.root / ".crdscache").exists()) == (FORMER, False)
+    check_invariants(no_cache.root, "hst", server, is_clean=True)
