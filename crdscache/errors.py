@@ -135,7 +135,8 @@ class MismatchError(TransferError):
 def disk_error(error: OSError, path: Path, *, needed_bytes: int | None = None) -> DiskError:
     """Turn the system's error into ours, with what an operator needs to act on it."""
     needed = "" if needed_bytes is None else f", {needed_bytes} bytes needed"
-    return DiskError(f"{path}: {error.strerror or error}{needed}{_free(path)}")
+    free = "" if isinstance(error, PermissionError) else _free(path)  # room is not what lacks
+    return DiskError(f"{path}: {error.strerror or error}{needed}{free}")
 
 
 def _free(path: Path) -> str:
