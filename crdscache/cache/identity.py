@@ -217,11 +217,8 @@ def stamp(cache: Layout, identity: Identity) -> None:
 def writers_of(cache: Layout, identity: Identity | None) -> Writers:
     """Tell whose a cache is: by the stamp, or by whose files it has; the group is always that of the disk."""
     found = writers.present(cache, cache.state / _FILE, cache.config / serverconfig.CONFIG_FILE)
-    return (
-        found
-        if identity is None or identity.writers is None
-        else replace(found, owner=identity.writers.owner)
-    )
+    recorded = identity.writers if identity else None
+    return found if recorded is None else replace(found, owner=recorded.owner)
 
 
 def _with_writers(cache: Layout, identity: Identity) -> Identity:
