@@ -5,8 +5,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import IntEnum
 from pathlib import Path
 
 from crdscache.cache import commit, identity, inventory, layout, locks, manifest, plan, restore, serverconfig
@@ -23,17 +24,29 @@ from crdscache.workflow.status import Status
 from crdscache.workflow.variables import Resolved
 
 
+class Severity(IntEnum):
+    """How bad it is, by the exit statuses of monitoring plugins (Nagios, Icinga)."""
+
+    OK = 0
+    WARNING = 1  # pipelines go on as they are; somebody should look
+    CRITICAL = 2  # pipelines cannot have what the cache promises, or it is kept up by nobody
+    UNKNOWN = 3  # it cannot be told
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """Something that is wrong with a cache."""
 
     what: str
     cure: str
+    severity: Severity = Severity.WARNING
 
 
 def main(options: argparse.Namespace) -> int:
     """Run `cache_config`."""
-    return ending.run("cache_config", lambda: _main(options), as_json=options.json)
+    # What stops a check is no verdict: settings that are wrong would be CRITICAL by their own status.
+    stopped = Severity.UNKNOWN if options.check else None
+    return ending.run("cache_config", lambda: _main(options), as_json=options.json, stopped=stopped)
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -55,13 +68,42 @@ def _main(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(page, indent=2) + "\n")
     elif not options.check:
         sys.stdout.write(_page(facts, resolved))
-    stream = sys.stderr if options.check else sys.stdout
-    stream.write(
-        "".join(f"{mistake.what}\n  cure: {mistake.cure}\n" for mistake in mistakes if not options.json)
-    )
-    if not mistakes and not options.check and not options.json:
-        sys.stdout.write("nothing wrong\n")
-    return Status.ERR if mistakes and options.check else Status.OK
+    if options.check:
+        return _check(config, facts, mistakes, options)
+    if not options.json:
+        sys.stdout.write("".join(map(_told, mistakes)) or "nothing wrong\n")
+    return Status.OK
+
+
+def _told(mistake: Mistake) -> str:
+    return f"{mistake.what}\n  cure: {mistake.cure}\n"
+
+
+def _check(
+    config: Settings, facts: Mapping[str, str], mistakes: Sequence[Mistake], options: argparse.Namespace
+) -> Severity:
+    """Tell monitoring what is wrong, the worst first; from cron nothing where nothing is."""
+    worst = max((mistake.severity for mistake in mistakes), default=Severity.OK)
+    if not options.json and (mistakes or options.verbose or sys.stdout.isatty()):
+        ordered = sorted(mistakes, key=lambda mistake: -mistake.severity)
+        first = f"{facts['default context']}, last success {facts['last success']}"
+        if ordered:
+            more = f" (and {len(ordered) - 1} more)" if len(ordered) > 1 else ""
+            first = f"{ordered[0].what}{more}"
+        told = first.replace("|", "/")  # what follows a bar is drawn
+        head = f"CRDSCACHE {worst.name} - {config.cache.observatory}: {told} | {_performance(config)}\n"
+        sys.stdout.write(head + "".join(map(_told, ordered)))
+    return worst
+
+
+def _performance(config: Settings) -> str:
+    """Give what monitoring draws: the age of the last success with its limit, and what is free."""
+    last = runs.last(config.cache)
+    age = "U"
+    if last is not None and last.last_success is not None:
+        age = f"{max(0.0, times.age_s(last.last_success)):.0f}s"
+    limit, reserve = f"{config.telling.stale_s:.0f}", config.keeping.reserve_bytes
+    return f"since_success={age};;{limit} free={_free_bytes(config.cache)}B;{reserve}:"
 
 
 def _page(facts: dict[str, str], resolved: Resolved) -> str:
@@ -149,18 +191,19 @@ def diagnose(config: Settings) -> Iterator[Mistake]:
     try:
         stamp = identity.admit(cache, config.server_url, config.use_case)
     except CacheError as error:
-        yield Mistake(str(error), f"remote_cache_init, with CRDS_PATH={cache.root}, or mount its disk")
+        cure = f"remote_cache_init, with CRDS_PATH={cache.root}, or mount its disk"
+        yield Mistake(str(error), cure, Severity.CRITICAL)
         return
     try:
         layout.find_mode(cache, config.new_mode)
         info = serverconfig.read_info(cache.config, cache.observatory)
     except (UnreadableConfigError, SettingsError) as error:
-        yield Mistake(
-            str(error), "cron_sync writes the configuration anew; a wrong layout word is yours to correct"
-        )
+        cure = "cron_sync writes the configuration anew; a wrong layout word is yours to correct"
+        yield Mistake(str(error), cure, Severity.CRITICAL)
         return
     if info is None:
-        yield Mistake("there is no configuration yet: the server's default is not whole here", "cron_sync")
+        what = "there is no configuration yet: the server's default is not whole here"
+        yield Mistake(what, "cron_sync", Severity.CRITICAL)
     else:
         yield from _whole(config, info, stamp)
         yield from _moved_by_others(cache, info)
@@ -183,7 +226,8 @@ def _whole(config: Settings, info: ServerInfo, stamp: identity.Identity) -> Iter
         what = (
             f"the default context {info.default_context} is not whole: {len(lacks)} files, {lacks[0]} first"
         )
-        yield Mistake(what, "cron_sync --fetch-references; what is of wrong length must be moved away first")
+        cure = "cron_sync --fetch-references; what is of wrong length must be moved away first"
+        yield Mistake(what, cure, Severity.CRITICAL)
 
 
 def _writing(config: Settings) -> Iterator[Mistake]:
@@ -248,14 +292,19 @@ def _room(config: Settings, last: Record | None) -> Iterator[Mistake]:
 def _last_run(config: Settings, last: Record | None, stamp: identity.Identity) -> Iterator[Mistake]:
     yield from _at_work(config)
     if last is None or last.last_success is None:
-        yield Mistake("no run has succeeded yet", "cron_sync, and read what it says")
+        yield Mistake("no run has succeeded yet", "cron_sync, and read what it says", Severity.CRITICAL)
         return
     if not times.is_recent(last.last_success, config.telling.stale_s, times.now()):
         age = times.span(times.age_s(last.last_success))
         yield Mistake(
             f"the last success was at {last.last_success} UTC, {age} ago",
             "is cron_sync in the crontab, and what does it say?",
+            Severity.CRITICAL,
         )
+    failed = alarms.outcome(last, None)
+    if failed is not None:
+        what = f"the run that ended at {last.ended} UTC failed, as since {failed.since} UTC: {failed.text}"
+        yield Mistake(what, f"{runs.log_path(config.cache, last.run)} has its log")
     if last.waits_since and last.result.waits_for and stamp.pinned is None:
         yield Mistake(
             report.waits(last.result, last.waits_since),

@@ -13,7 +13,14 @@ from crdscache.workflow import joblog, status
 from crdscache.workflow.status import Status
 
 
-def run(command: str, body: Callable[[], int], *, tells_busy: bool = True, as_json: bool = False) -> int:
+def run(
+    command: str,
+    body: Callable[[], int],
+    *,
+    tells_busy: bool = True,
+    as_json: bool = False,
+    stopped: int | None = None,
+) -> int:
     """Run what a command does, and give its exit status.
 
     Parameters
@@ -22,6 +29,8 @@ def run(command: str, body: Callable[[], int], *, tells_busy: bool = True, as_js
         Say who is at work if that keeps us out.
     as_json
         Somebody reads a document from standard output: what stops the command becomes one.
+    stopped
+        Status of a command that an error of ours has stopped; None: that of the error.
     """
     reason: object
     try:
@@ -30,7 +39,7 @@ def run(command: str, body: Callable[[], int], *, tells_busy: bool = True, as_js
             sys.stdout.flush()  # what cannot be told must be known before the end
             return ended
     except CacheError as error:
-        ended, reason = status.of(error), error
+        ended, reason = status.of(error) if stopped is None else stopped, error
     except (MemoryError, RuntimeError) as error:
         if (told := joblog.short_of_memory(error)) is None:
             raise

@@ -97,6 +97,9 @@ def _of_default(cache: Layout, record: Record | None) -> Iterator[_Sample]:
     if record is not None:
         text = "Since when the default context waits for files; 0: it does not."
         yield _Sample("default_waits_since_timestamp_seconds", text, _moment(record.waits_since))
+        text = "Since when the first of the files that are pending is so; 0: none is."
+        first = min(record.pending_since.values(), default=None)
+        yield _Sample("pending_since_timestamp_seconds", text, _moment(first))
 
 
 def _of_sync(cache: Layout, record: Record) -> Iterator[_Sample]:

@@ -1,5 +1,7 @@
 """`cache_config` as an operator and a monitor call it."""
 
+import re
+
 import pytest
 
 from demo.server import Server
@@ -57,6 +59,44 @@ def test_a_mistake_is_told_with_its_cure(words: list[str], whole_cache: Cache) -
 
     done = whole_cache.run("cache_config", *words)
 
-    told = done.err if words else done.out
-    assert done.status == (1 if words else 0)
-    assert f"the default context {FORMER} is not whole: 1 files, {lost.name} first\n  cure: cron_sync" in told
+    assert done.status == (2 if words else 0)
+    what = f"the default context {FORMER} is not whole: 1 files, {lost.name} first"
+    assert f"{what}\n  cure: cron_sync" in done.out
+    assert done.out.startswith(f"CRDSCACHE CRITICAL - hst: {what} | since_success=") is bool(words)
+    assert done.err == ""
+
+
+def test_a_check_tells_monitoring_that_all_is_well(whole_cache: Cache) -> None:
+    """In the form of plugins: one line, what is drawn behind a bar."""
+    done = whole_cache.run("cache_config", "--check", "--verbose")
+
+    assert (done.status, done.err) == (0, "")
+    form = r"CRDSCACHE OK - hst: \w+\.pmap, last success [\d :-]+ UTC \| "
+    form += r"since_success=\d+s;;\d+ free=\d+B;\d+:\n"
+    assert re.fullmatch(form, done.out)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--check", "--no-such-option"], ["--check", "--config", "shards=many"], ["--check", "--json=1"]],
+)
+def test_a_check_that_cannot_be_made_is_no_verdict(words: list[str], whole_cache: Cache) -> None:
+    done = whole_cache.run("cache_config", *words)
+
+    assert (done.status, "Traceback" in done.err, done.err != "") == (3, False, True)
+
+
+def test_what_waits_is_a_warning_and_the_worst_comes_first(whole_cache: Cache, server: Server) -> None:
+    server.close()
+    assert whole_cache.run("cron_sync").status == 3
+
+    warned = whole_cache.run("cache_config", "--check")
+    (whole_cache.references / "t6k1016aj_drk.fits").unlink()
+    worse = whole_cache.run("cache_config", "--check")
+
+    assert (warned.status, warned.out.startswith("CRDSCACHE WARNING - hst: the run that ended at ")) == (
+        1,
+        True,
+    )
+    assert (worse.status, "is not whole" in worse.out.splitlines()[0]) == (2, True)
+    assert worse.out.count("\n  cure: ") == 2

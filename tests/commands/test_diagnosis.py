@@ -107,6 +107,11 @@ def freeze_the_server(cache: Cache) -> None:
     change_result(cache, refreshed="2020-01-01 00:00:00")
 
 
+def fail(cache: Cache) -> None:
+    change_result(cache, status=3, message="the server is away")
+    edit_status(cache, failing_since="2020-01-01 00:00:00")
+
+
 def run_out_of_room(cache: Cache) -> None:
     change_result(cache, status=3)
     path = cache.state / "plan" / "totals.json"
@@ -128,7 +133,7 @@ MISTAKES: list[tuple[Callable[[Cache], None], str]] = [
     (hang, "cron_sync (host there, PID 7, since 2020-01-01 00:00:00 UTC)"),
     (stay_pending, "still not delivered, since 2020-01-01 00:00:00 UTC: x.fits"),
     (freeze_the_server, "days old, of 2020-01-01 00:00:00 UTC: it may be frozen"),
-    (run_out_of_room, "are free, 1000000.0 TB are needed"),
+    (fail, "UTC failed, as since 2020-01-01 00:00:00 UTC: status 3; the server is away"),
     (wait, f"stays {FORMER} since 2026-01-01 00:00:00 UTC, {LATEST} lacks x.fits"),
 ]
 
@@ -158,6 +163,15 @@ def test_each_mistake_is_found_alone_and_without_writing(
 
     assert (len(told), expected in told[0]) == (1, True), told
     assert listing(whole_cache.root) == before
+
+
+def test_room_is_told_where_the_last_run_has_left_something_to_bring(whole_cache: Cache) -> None:
+    run_out_of_room(whole_cache)
+
+    room, failed = mistakes(whole_cache)
+
+    assert "are free, 1000000.0 TB are needed" in room
+    assert "failed" in failed
 
 
 def test_a_root_that_is_no_cache_of_this_server_is_all_that_is_told(
