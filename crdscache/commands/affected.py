@@ -174,8 +174,7 @@ class AffectedRun:
 
     def _load_rules(self) -> closure.Load:
         cache = self._config.cache
-        memory = cache.state / steps.LINKS if os.access(cache.state, os.W_OK) else None
-        return rules.Rules(cache.mappings, Catalogue({}), memory).load
+        return rules.Rules(cache.mappings, Catalogue({}), steps.links(cache)).load
 
     def _do(self, run: Run, planned: Report, lock: int) -> bool:
         """Run the workflow for one report, and note what came of it; False: it has to be done again."""

@@ -219,7 +219,7 @@ def _whole(config: Settings, info: ServerInfo, stamp: identity.Identity) -> Iter
         what = f"the default context is {info.default_context}, though {stamp.pinned} is pinned"
         yield Mistake(what, "cron_sync puts it back if it is whole; cron_sync --unpin lets it go")
     known = catalogue.from_metadata(info.metadata or {}, info.bad_files)
-    load = Rules(config.cache.mappings, known, config.cache.state / steps.LINKS).load
+    load = Rules(config.cache.mappings, known, steps.links(config.cache)).load
     disk = manifest.Disk(config.cache, layout.find_mode(config.cache, config.new_mode), known, load)
     lacks = disk.lacks(info.default_context, stamp.holdings, config.tolerate_missing)
     if lacks:

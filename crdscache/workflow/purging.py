@@ -1,7 +1,6 @@
 """The purge in the terms of a run: what is kept, the estimate, and the deed."""
 
 import json
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -59,9 +58,8 @@ def estimate(config: Settings, said: Answer, bring: Bring | None = None) -> Esti
         Tells where mappings lie that a dry run has brought.
     """
     cache = config.cache
-    memory = cache.state / steps.LINKS if os.access(cache.state, os.W_OK) else None
     is_strict = not config.ignore_mapping_checksum
-    load = Rules(cache.mappings, said.catalogue, memory, bring, is_strict=is_strict).load
+    load = Rules(cache.mappings, said.catalogue, steps.links(cache), bring, is_strict=is_strict).load
     disk = steps.disk(config, said, load)
     return purge.draw_up(disk, said, kept(config, said), config.purging, config.keeping)
 

@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 from crdscache.cache import answer, commit, hashes, identity, layout, plan, rules, space, supply, trees
 from crdscache.cache.adopt import Adopter
 from crdscache.cache.answer import Answer
 from crdscache.cache.hashes import Hashed
+from crdscache.cache.layout import Layout
 from crdscache.cache.manifest import Disk
 from crdscache.cache.plan import Plan, Scope
 from crdscache.cache.repair import Mender
@@ -19,6 +21,11 @@ from crdscache.contexts.records import Action, Kind, PlanRow, SightingRow
 from crdscache.workflow.settings import Settings
 
 LINKS = "links"  # directory of the state: what each mapping names, by its SHA-1
+
+
+def links(cache: Layout) -> Path | None:
+    """Tell where the memory of links lies; None where it cannot be written: readers go without."""
+    return cache.state / LINKS if os.access(cache.state, os.W_OK) else None
 
 
 def disk(
@@ -38,7 +45,7 @@ def disk(
     """
     cache = config.cache
     if load is None:
-        load = rules.Rules(cache.mappings, said.catalogue, cache.state / LINKS).load
+        load = rules.Rules(cache.mappings, said.catalogue, links(cache)).load
     if known is None:
         known = hashes.load(cache.state / hashes.FILE)
     return Disk(cache, layout.find_mode(cache, config.new_mode), said.catalogue, load, known)

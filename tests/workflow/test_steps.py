@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crdscache.cache import answer, identity
+from crdscache.cache import answer, identity, layout
 from crdscache.cache.answer import Answer
 from crdscache.cache.identity import ALL, NONE, Holdings, Identity
 from crdscache.cache.plan import Plan, Scope
@@ -94,6 +94,7 @@ def test_the_disk_reads_rules_from_the_cache_and_remembers_what_they_name(
     demo_root: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "mappings").symlink_to(demo_root / "mappings")
+    layout.default_layout(tmp_path, "hst").state.mkdir(parents=True)
 
     disk = steps.disk(config_with(tmp_path), answer_for(demo_root, FORMER))
 
@@ -131,3 +132,12 @@ def test_what_a_pinned_default_needs_is_held(demo_root: Path) -> None:
     scope = steps.scope(config_with(demo_root), answer_for(demo_root, LATEST), stamp, None)
 
     assert (scope.contexts, scope.default_context) == ((LATEST,), FORMER)
+
+
+def test_links_are_not_remembered_where_nobody_has_written_yet(tmp_path: Path) -> None:
+    """A reader leaves no trace in a cache that other tools made, nor fails where it is read-only."""
+    cache = layout.default_layout(tmp_path, "hst")
+    before = steps.links(cache)
+    cache.state.mkdir(parents=True)
+
+    assert (before, steps.links(cache)) == (None, cache.state / "links")
