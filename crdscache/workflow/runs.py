@@ -23,7 +23,8 @@ AFFECTED = "affected.json"
 PURGE = "purge.json"
 PINNING = "pinning.json"
 
-_RUNS = (
+HISTORY = "runs.tsv"
+COLUMNS = (
     "run_id",
     "command",
     "started",
@@ -143,6 +144,12 @@ def last(cache: Layout, kind: str = SYNC) -> Record | None:
         return None
 
 
+def history(cache: Layout) -> list[list[str]]:
+    """Read what each run came to, as COLUMNS names it; oldest first."""
+    path = cache.state / HISTORY
+    return list(tables.read(path, "runs", COLUMNS)) if path.exists() else []
+
+
 def follow(before: Record | None, run: Run, result: Result, ended: str) -> Record:
     """Make the record of a run that has just ended: what goes on since when is told by the one before."""
     last_success, waits_since, failing_since = None, None, None
@@ -184,7 +191,7 @@ def record(cache: Layout, run: Run, result: Result, *, told: str | None, kind: s
 def save(cache: Layout, written: Record, kind: str = SYNC) -> None:
     """Write a record down, as the last one of its kind, and as a line of runs.tsv."""
     publish.write_text(cache.state / kind, json.dumps(asdict(written), indent=2) + "\n")
-    tables.append(cache.state / "runs.tsv", "runs", _RUNS, _cells(written))
+    tables.append(cache.state / HISTORY, "runs", COLUMNS, _cells(written))
 
 
 def _cells(written: Record) -> list[str]:
