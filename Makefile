@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-che
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
     --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help setup setup-dev demo test lint format bench client lock clean
+.PHONY: help setup setup-dev demo pictures test lint format bench client lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ setup-dev: setup .venv/setup-dev.stamp ## Add what tests, lint and lock need.
 
 demo: setup ## Sync a small cache from a demo server, and give best references from it, in a minute.
 	@$(BIN)/python -B -m demo.tour
+
+pictures: setup-dev ## Make the pictures of docs anew; needs Debian's chromium and chromium-driver.
+	@$(BIN)/python -B -m demo.pictures
 
 test: lint ## Run lint, then all tests (one of them: make test ARGS='-k words').
 	$(BIN)/python -m pytest -n auto $(ARGS)

@@ -23,6 +23,11 @@ include: "rules/common.smk"
 include: "rules/bestrefs.smk"
 include: "rules/verify.smk"
 include: "rules/affected.smk"
+include: "rules/page.smk"
+include: "rules/report.smk"
+
+
+report: "report/opening.rst"
 
 
 onstart:

@@ -33,6 +33,7 @@ COMMANDS = (
     "affected_datasets",
     "cache_config",
     "cache_lease",
+    "cache_report",
     "cron_sync",
     "remote_cache_init",
     "safe_bestrefs",
@@ -403,6 +404,14 @@ def test_what_the_readme_shows_of_making_room_works(set_up: Shell) -> None:
     assert "hst: brought back " in done.out
     contexts = sorted(path.name for path in (set_up.home / "ops" / "mappings" / "hst").glob("*.pmap"))
     assert contexts == [FORMER, *purging.CONTEXTS[-2:]]
+
+
+def test_what_the_readme_shows_of_the_page_works(set_up: Shell) -> None:
+    done = set_up.run(block("a page"))
+
+    assert (done.status, done.err) == (0, "")
+    assert done.out == f"{set_up.home}/page.html\n"
+    assert "</html>" in (set_up.home / "page.html").read_text()
 
 
 def test_what_the_readme_shows_of_affected_data_sets_works(shell: Shell) -> None:

@@ -60,6 +60,7 @@ class Start:
     environ: Mapping[str, str]
     snakefile: str = "Snakefile"
     directory: Path | None = None  # where to run; None: in the state
+    page: Path | None = None  # where Snakemake's report on the target goes; None: the target is made
 
 
 def run(
@@ -119,6 +120,7 @@ def _command(start: Start, directory: Path) -> list[str]:
     ]
     words += ["--directory", str(directory), "--workflow-profile", str(CHECKOUT / "profiles" / "default")]
     words += ["--configfile", str(directory / _RUN_FILE)]
+    words += [] if start.page is None else ["--report", str(start.page)]
     return words if start.cores is None else [*words, "--cores", str(start.cores)]
 
 

@@ -74,6 +74,7 @@ def reader_settings(workflow: Workflow) -> dict[str, Any]:
     The context that it works with is settled here: if the default has moved, another run works anew.
     """
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for the jobs
+    os.environ["MPLCONFIGDIR"] = str(Path.cwd() / "matplotlib")  # its list of fonts would land in HOME
     overrides = workflow.config_settings.overwrite_config or {}
     if "held_context" in overrides:  # a job on another machine gets all
         return dict(overrides)
