@@ -122,13 +122,15 @@ def _log(letter: Letter, limits: Limits) -> str:
 
 def _lists(letter: Letter, limits: Limits, room_bytes: int) -> list[bytes]:
     """Compress the list, cut into as many parts as it takes; none at all where it would have to be cut."""
-    lines = letter.ids.read_bytes().splitlines(keepends=True)
+    ids = letter.ids.read_bytes()
+    n_lines = ids.count(b"\n")
     most = max(room_bytes, limits.max_bytes / 10) / _BASE64
     n_parts = 1
     while True:
-        bounds = [len(lines) * number // n_parts for number in range(n_parts + 1)]
-        parts = [gzip.compress(b"".join(lines[start:stop]), mtime=0) for start, stop in pairwise(bounds)]
-        if max(map(len, parts)) <= most or n_parts >= max(len(lines), 1):
+        cuts = (ids.rfind(b"\n", 0, len(ids) * number // n_parts) + 1 for number in range(1, n_parts))
+        bounds = [0, *cuts, len(ids)]
+        parts = [gzip.compress(ids[start:stop], mtime=0) for start, stop in pairwise(bounds)]
+        if max(map(len, parts)) <= most or n_parts >= max(n_lines, 1):
             return parts
         if not limits.splits:
             return []

@@ -2,6 +2,8 @@ import gzip
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 from crdscache.affected import gather, results
 from crdscache.affected.gather import Parts, Report
 from crdscache.affected.results import Step, Summary, Tally
@@ -43,6 +45,21 @@ def test_the_list_has_each_product_once_sorted_in_small_letters(tmp_path: Path) 
     assert list(tables.read(tmp_path / "failed.tsv", "failed", results.FAILED)) == [
         ["F:F", "acs", "bad value"]
     ]
+
+
+def test_S24_a_list_of_any_length_is_the_same_sorted_a_little_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "_AT_ONCE", 2)
+    ids = [f"J{number * 7 % 50}:J{number}" for number in range(100)]
+    made = affected(tmp_path / "1.tsv", ids)
+
+    told = gather.gather(Report(tmp_path), Parts((made, made), (), ()), summary())
+
+    expected = sorted({name.partition(":")[0].lower() for name in ids})
+    assert (tmp_path / "ids.txt").read_text().split() == expected
+    assert told.n_affected == len(expected) == 50
+    assert not list(tmp_path.glob("tmp*"))
 
 
 def test_the_same_results_are_the_same_bytes(tmp_path: Path) -> None:
