@@ -30,6 +30,7 @@ class Timing:
     wall_s: float
     cpu_s: float  # of it and all its descendants
     largest_mb: float  # resident memory of its largest process
+    together_mb: float  # of it and all its descendants, at most
 
 
 @dataclass(frozen=True, slots=True)
