@@ -121,12 +121,13 @@ class _Seen:
         start = np.searchsorted(self._hashes, distinct)  # (n_distinct,)
         end = np.searchsorted(self._hashes, distinct, side="right")  # (n_distinct,)
         is_again = np.ones(len(ids), bool)
-        is_again[first] = end > start
+        is_new = end == start  # (n_distinct,)
+        is_again[first] = ~is_new
         self.n_again += int(np.count_nonzero(is_again))
         for at in np.flatnonzero(is_again)[: _N_NAMED - len(self.named)]:
             self.named.append(ids[at])
-        # A stable sort finds the two ascending halves, and needs one pass.
-        self._hashes = np.sort(np.concatenate((self._hashes, distinct[end == start])), kind="stable")
+        # Only copies: to sort 12 million anew takes five times as long.
+        self._hashes = np.insert(self._hashes, start[is_new], distinct[is_new])
 
 
 def _id(product: object, exposure: object) -> str | None:
