@@ -1,6 +1,6 @@
-"""Growth: references from 1,000 to 40,000, and data sets from 10,000 to a million; with `--most` further.
+"""Growth: references from 1,000 to 40,000, plans of 40,000 to 420,000, data sets from 10,000 to a million.
 
-    python benchmarks/bench_scale.py files --most 420000
+    python benchmarks/bench_scale.py files plans
     python benchmarks/bench_scale.py datasets --least 10000000 --most 10000000
 
 Each row has its ratio to the row before, and the exponent: 1 is as much more time as there is more to do.
@@ -8,8 +8,9 @@ Each row has its ratio to the row before, and the exponent: 1 is as much more ti
 
 import argparse
 import math
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import affected
@@ -20,9 +21,9 @@ from harness import Timing
 
 from tests.faults import chaos
 
-FILES = (1_000, 10_000, 20_000, 40_000, 120_000, 420_000)
+FILES = (1_000, 10_000, 20_000, 40_000)
+PLANS = (40_000, 120_000, 420_000)
 DATASETS = (10_000, 100_000, 1_000_000, 10_000_000)
-MOST = {"files": 40_000, "datasets": 1_000_000}
 CONTEXTS = ("--contexts", chaos.NEW)
 FETCH = ("cron_sync", *CONTEXTS, "--fetch-references")
 N_RUNS = 3  # of what takes little
@@ -42,6 +43,28 @@ def of_files(n_files: int) -> dict[str, Timing]:
             ),
             "estimate of a purge": best(site, "cron_sync", *CONTEXTS, "--purge-references", "--dry-run"),
             "context list (target)": listed(site),
+        }
+
+
+def of_plans(n_files: int) -> dict[str, Timing]:
+    """Plan for references that are missing, then for as many that are there, of right length only."""
+    with tempfile.TemporaryDirectory(prefix="crdscache-bench-") as place, chaos.serve(n_files) as server:
+        site = harness.Site(server.url, Path(place))
+        site.ours("ours", "remote_cache_init", *CONTEXTS)
+        missing = site.ours("ours", *FETCH, "--dry-run")
+        directory = site.place / "ours" / "references" / "hst"
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in chaos.reference_names(n_files):
+            path = directory / name
+            path.touch()
+            os.truncate(path, harness.PAYLOAD_BYTES)
+        return {
+            "plan, all missing (`--dry-run`)": missing,
+            "the first run that finds all there": site.ours("ours", *FETCH),
+            "plan, all there: nothing to do": best(site, *FETCH),
+            "estimate of a purge of what is there": best(
+                site, "cron_sync", *CONTEXTS, "--purge-references", "--dry-run"
+            ),
         }
 
 
@@ -74,6 +97,13 @@ def compared(site: harness.Site, url: str, pair: tuple[str, str]) -> Timing:
     return site.ours(bestrefs.CACHE, "affected_datasets", *words, *output, good=(0, 1))
 
 
+PARTS: dict[str, tuple[Sequence[int], Callable[[int], dict[str, Timing]]]] = {
+    "files": (FILES, of_files),
+    "plans": (PLANS, of_plans),
+    "datasets": (DATASETS, of_datasets),
+}
+
+
 def show(unit: str, measured: Sequence[tuple[int, dict[str, Timing]]]) -> None:
     """Print a table for each measure."""
     for what in measured[0][1]:
@@ -96,17 +126,16 @@ def main() -> None:
     """Measure what was asked for, else all up to the usual sizes."""
     how = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=how)
-    parser.add_argument("parts", nargs="*", default=[*MOST], metavar="files|datasets")
+    parser.add_argument("parts", nargs="*", default=[*PARTS], metavar="|".join(PARTS))
     parser.add_argument("--least", type=int, default=0, help="leave out smaller sizes")
-    parser.add_argument("--most", type=int, help="the largest size, of those that the program has")
+    parser.add_argument("--most", type=int, default=1_000_000, help="leave out larger ones")
     options = parser.parse_args()
-    if not MOST.keys() >= {*options.parts}:
-        parser.error(f"parts are {', '.join(MOST)}")
+    if not PARTS.keys() >= {*options.parts}:
+        parser.error(f"parts are {', '.join(PARTS)}")
     harness.introduce("growth")
     for part in options.parts:
-        sizes, measure = (FILES, of_files) if part == "files" else (DATASETS, of_datasets)
-        most = options.most or MOST[part]
-        show(part, [(n, measure(n)) for n in sizes if options.least <= n <= most])
+        sizes, measure = PARTS[part]
+        show(part, [(n, measure(n)) for n in sizes if options.least <= n <= options.most])
     print("\ngoals: exponent at most 1.1; twice the files at most 2.2 x")
     print("10 million data sets, usual change: under 300 s, below 2,000 MB in all")
 
