@@ -129,6 +129,17 @@ def append(path: Path, notes: Iterable[tuple[str, Hashed]]) -> None:
             os.close(descriptor)
 
 
+def merge(path: Path, journals: Iterable[Path]) -> None:
+    """Take over what each job has noted in a file of its own, and remove those files."""
+    known = {journal: load(journal) for journal in journals}
+    if not known:
+        return
+    append(path, (note for notes in known.values() for note in notes.items()))
+    for journal in known:
+        journal.unlink(missing_ok=True)
+    compact(path)
+
+
 def compact(path: Path) -> None:
     """Leave the last note of each file alone, where the others are more; to be called now and then."""
     with suppress(FileNotFoundError):

@@ -17,6 +17,7 @@ LOCK = "verify.lock"
 SUMMARY = "verified.json"
 VERDICTS = "verdicts.tsv"
 _LISTS = "hashes"
+_STEPS = "verify"  # what the jobs hand on to each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,19 @@ def memory(cache: Layout, directory: Path) -> list[Path]:
     return [of_cache] if os.access(cache.state, os.W_OK) else [of_cache, directory / hashes.FILE]
 
 
+def journal(directory: Path, shard: str) -> Path:
+    """Name the file in which one shard notes what it has hashed.
+
+    Each has its own: locks need not reach from node to node of a cluster, nor is appending atomic.
+    """
+    return directory / _STEPS / f"hashes-{shard}.tsv"
+
+
+def _journals(directory: Path) -> list[Path]:
+    """List what shards have noted that is not in the memory yet, of runs that were killed too."""
+    return sorted((directory / _STEPS).glob("hashes-*.tsv"))
+
+
 def begin(config: Settings, directory: Path) -> Begun:
     """Look at the cache as its saved configuration knows it, and settle what is to be read.
 
@@ -55,7 +69,7 @@ def begin(config: Settings, directory: Path) -> Begun:
     directory
         The working directory of the readers' workflow.
     """
-    known = hashes.load(*memory(config.cache, directory))
+    known = hashes.load(*memory(config.cache, directory), *_journals(directory))
     here, drawn = steps.saved_plan(config, known)
     mappings = (row.path for row in drawn.manifest if row.kind is Kind.MAPPING)
     statuses = {**drawn.found, **layout.statuses(config.cache.root, mappings)}
@@ -108,6 +122,7 @@ def end(
         The summary, and a report for people.
     """
     places = memory(config.cache, directory)
+    hashes.merge(places[-1], _journals(directory))
     every = [*begun.settled, *check.with_rejections(found, begun.rejected)]
     if any(row.verdict.is_bad for row in every):
         _, drawn = steps.saved_plan(config, hashes.load(*places))
