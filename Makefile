@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-che
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
     --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help setup setup-dev demo pictures test lint format bench client lock clean
+.PHONY: help setup setup-dev setup-slurm demo pictures test test-slurm lint format bench client lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,8 @@ setup: .venv/setup.stamp ## Make .venv with what a run needs, and byte code of t
 
 setup-dev: setup .venv/setup-dev.stamp ## Add what tests, lint and lock need.
 
+setup-slurm: setup .venv-slurm/setup.stamp ## Make .venv-slurm: what jobs by SLURM need beside .venv.
+
 demo: setup ## Sync a small cache from a demo server, and give best references from it, in a minute.
 	@$(BIN)/python -B -m demo.tour
 
@@ -28,6 +30,9 @@ pictures: setup-dev ## Make the pictures of docs anew; needs Debian's chromium a
 
 test: lint ## Run lint, then all tests (one of them: make test ARGS='-k words').
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-slurm: setup-dev setup-slurm ## Run the tests that need SLURM, by a cluster of one node that comes and goes.
+	$(BIN)/python -m pytest tests/slurm $(ARGS)
 
 lint: setup-dev ## Check style, types, imports and the workflow.
 	$(BIN)/ruff check
@@ -53,9 +58,10 @@ client: .venv-client/setup.stamp ## Install the missions' own client, which test
 lock: setup-dev ## Write the lock files anew (later versions: make lock ARGS=--upgrade).
 	$(COMPILE) $(ARGS) --output-file=requirements.lock requirements.in
 	$(COMPILE) $(ARGS) --output-file=requirements-dev.lock requirements-dev.in
+	$(COMPILE) $(ARGS) --output-file=requirements-slurm.lock requirements-slurm.in
 
 clean: ## Remove all that was made here.
-	rm -rf .venv .venv-client .hypothesis .snakemake .*_cache demo/run
+	rm -rf .venv .venv-client .venv-slurm .hypothesis .snakemake .*_cache demo/run
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/setup.stamp: requirements.lock
@@ -67,6 +73,15 @@ clean: ## Remove all that was made here.
 .venv/setup-dev.stamp: requirements-dev.lock .venv/setup.stamp
 	@echo "Installing what tests and lint need into .venv (half a minute)"
 	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+# It has the packages of .venv too, by a line that names their place: that is half of what it would take.
+.venv-slurm/setup.stamp: requirements-slurm.lock .venv/setup.stamp
+	@echo "Installing what jobs by SLURM need into .venv-slurm"
+	@$(PYTHON) -m venv .venv-slurm
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	    >"$$(.venv-slurm/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	@$(subst $(BIN),.venv-slurm/bin,$(INSTALL)) -r requirements-slurm.lock
 	@touch $@
 
 .venv-client/setup.stamp: Makefile

@@ -14,6 +14,7 @@ SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 DEMO = sorted((ROOT / "demo").rglob("*.py"))
 RULES = [*sorted(ROOT.glob("*.smk")), ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
 
+REQUIREMENTS = ("requirements.in", "requirements-slurm.in", "requirements-dev.in")
 UNTESTED = {"errors.py", "contexts/records.py", "datasets/records.py"}  # they hold facts and do nothing
 
 
@@ -125,7 +126,7 @@ def test_jobs_on_a_cluster_get_the_versions_of_the_lock() -> None:
 
 
 def test_each_dependency_is_explained_with_its_range() -> None:
-    required = "".join((ROOT / name).read_text() for name in ("requirements.in", "requirements-dev.in"))
+    required = "".join((ROOT / name).read_text() for name in REQUIREMENTS)
     explained = (ROOT / "docs/dependencies.md").read_text()
 
     ranges = dict(re.findall(r"^([a-z][\w-]*(?:\[\w+\])?)(\S*)$", required, re.MULTILINE))
