@@ -30,8 +30,19 @@ include: "rules/report.smk"
 report: "report/opening.rst"
 
 
+# What is short, and what needs the way out, stays on this machine when others take jobs.
+localrules:
+    bestrefs,
+    bestrefs_split,
+    verify,
+    verify_plan,
+    affected,
+    affected_ids,
+    affected_mail,
+
+
 onstart:
-    snakefile.hold_verify_lock(config, sys.argv)
+    snakefile.begin_reading(workflow, config, sys.argv)
 
 
 rule bestrefs:

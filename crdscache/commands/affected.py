@@ -21,7 +21,7 @@ from crdscache.contexts.catalogue import Catalogue
 from crdscache.contexts.changes import Transition
 from crdscache.contexts.records import Problem
 from crdscache.errors import CacheError, ContextError, SettingsError, disk_error
-from crdscache.workflow import affecting, joblog, launch, report, reporting, runs, steps
+from crdscache.workflow import affecting, cluster, joblog, launch, report, reporting, runs, steps
 from crdscache.workflow.affecting import Report
 from crdscache.workflow.runs import Result, Run
 from crdscache.workflow.status import Status
@@ -185,7 +185,13 @@ class AffectedRun:
         keys = {"run_id": run.run_id, "on_terminal": False, "held_context": "", "batch": "none"}
         values = {**self._found.values, **keys, "affected_report": affecting.to_config(planned)}
         cores, environ = self._options.cores, self._found.environ
-        start = launch.Start("affected", values, cores, environ, "readers.smk", self._directory)
+        profile = values["readers_profile"]
+        grouped = cluster.grouping(
+            "affected_instrument", sum(len(step.instruments) for step in planned.steps)
+        )
+        start = launch.Start(
+            "affected", values, cores, environ, "readers.smk", self._directory, profile, grouped
+        )
         if not log.exists():
             joblog.log_to(log)
         end = launch.run(start, self._config.cache, lock, log, None)

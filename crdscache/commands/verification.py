@@ -67,7 +67,13 @@ class Verification:
             "affected_report": None,
         }
         start = launch.Start(
-            "verify", {**self.values, **keys}, self.cores, self.environ, "readers.smk", self._directory
+            "verify",
+            {**self.values, **keys},
+            self.cores,
+            self.environ,
+            "readers.smk",
+            self._directory,
+            self.values["readers_profile"],
         )
         totals = len(begun.due), sum(row.size_bytes or 0 for row in begun.due)
         shown = self.teller.on_terminal and not self.teller.options.quiet

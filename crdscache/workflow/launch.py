@@ -1,6 +1,7 @@
 """Start snakemake under the writer's lock, and listen to it."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -8,16 +9,20 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from crdscache.cache import publish
 from crdscache.cache.layout import Layout
-from crdscache.workflow import joblog, traces
+from crdscache.errors import CacheError
+from crdscache.workflow import cluster, joblog, traces
 from crdscache.workflow.settings import CHECKOUT
 from crdscache.workflow.status import Status
+
+logger = logging.getLogger(__name__)
 
 _RUN_FILE = "run.json"
 _SOURCES = ".snakemake/sources"
@@ -61,6 +66,8 @@ class Start:
     snakefile: str = "Snakefile"
     directory: Path | None = None  # where to run; None: in the state
     page: Path | None = None  # where Snakemake's report on the target goes; None: the target is made
+    profile: str | None = None  # by which jobs run elsewhere; None: they run here
+    options: Sequence[str] = ()  # for such jobs
 
 
 def run(
@@ -77,9 +84,10 @@ def run(
     """
     directory = start.directory or cache.state
     directory.mkdir(parents=True, exist_ok=True)
+    command = _command(start, directory)
     publish.write_text(directory / _RUN_FILE, json.dumps(dict(start.values)))
     process = subprocess.Popen(
-        _command(start, directory),
+        command,
         stdin=lock,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -96,7 +104,7 @@ def run(
         traces.prune(directory, start.values["keep_logs"])
         return end
     finally:
-        _end_group(process)
+        _end_group(process, partial(_cancel, start, directory))
 
 
 def _environ(start: Start, cache: Layout, directory: Path) -> dict[str, str]:
@@ -109,8 +117,12 @@ def _environ(start: Start, cache: Layout, directory: Path) -> dict[str, str]:
 
 
 def _command(start: Start, directory: Path) -> list[str]:
+    program = sys.executable
+    if start.profile is not None:
+        program = str(cluster.python(CHECKOUT))
+        cluster.require_no_secrets(start.environ)
     words = [
-        sys.executable,
+        program,
         "-B",
         "-m",
         "crdscache.workflow.quickly",
@@ -118,9 +130,12 @@ def _command(start: Start, directory: Path) -> list[str]:
         "--snakefile",
         str(CHECKOUT / start.snakefile),
     ]
-    words += ["--directory", str(directory), "--workflow-profile", str(CHECKOUT / "profiles" / "default")]
+    profile = start.profile or str(CHECKOUT / "profiles" / "default")
+    words += ["--directory", str(directory), "--workflow-profile", profile]
     words += ["--configfile", str(directory / _RUN_FILE)]
     words += [] if start.page is None else ["--report", str(start.page)]
+    if start.profile is not None:
+        words += start.options
     return words if start.cores is None else [*words, "--cores", str(start.cores)]
 
 
@@ -144,16 +159,27 @@ def _listen(
     return fatal, tuple(tail), killed
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+def _end_group(process: subprocess.Popen[str], cancel: Callable[[], None]) -> None:
     """End snakemake and its jobs, if they still run: we leave because of a signal or an error."""
     if process.poll() is not None:
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
+            cancel()
             process.wait(_STOP_AFTER_S)
         except ProcessLookupError:
             return
         except subprocess.TimeoutExpired:
             continue
         return
+
+
+def _cancel(start: Start, directory: Path) -> None:
+    """Cancel jobs on other machines: signals do not reach them."""
+    if start.profile is None:
+        return
+    try:
+        cluster.cancel(directory, f"rule_{start.target}", waits=False)
+    except CacheError as error:  # the next run tries again before it begins
+        logger.warning("jobs may go on reason=%s", error)

@@ -16,7 +16,7 @@ import yaml
 from crdscache.cache import identity, lease, locks, writers
 from crdscache.cache.layout import Layout
 from crdscache.errors import CacheError, ContextError, NotACacheError, SettingsError
-from crdscache.workflow import affecting, listed, runs, settings, status, verifying
+from crdscache.workflow import affecting, cluster, joblog, listed, runs, settings, status, verifying
 from crdscache.workflow.variables import Setting
 
 # Targets that ask for something by themselves, as an option of `cron_sync` does.
@@ -33,6 +33,7 @@ class Workflow(Protocol):
     """What we use of Snakemake's `workflow`."""
 
     config_settings: _ConfigSettings
+    local_exec: bool  # else jobs run on other machines
 
 
 def run_settings(workflow: Workflow, words: Sequence[str]) -> dict[str, Any]:
@@ -159,22 +160,52 @@ def hold_writer_lock(config: Mapping[str, Any]) -> None:
         raise SystemExit(status.of(error)) from None
 
 
-def hold_verify_lock(config: Mapping[str, Any], words: Sequence[str]) -> None:
-    """Be the only one that verifies this cache, unless the caller is it already; as `hold_writer_lock`.
+def begin_reading(workflow: Workflow, config: Mapping[str, Any], words: Sequence[str]) -> None:
+    """Hold, for as long as snakemake lives, what a run needs that only reads; and end what a killed run left.
+
+    Held is the lock of a verify, unless the caller has it already; else the contexts of all jobs. Jobs
+    hold these too, but the locks of another machine need not reach this one, where a purge looks.
 
     Parameters
     ----------
     words
-        The command line: other targets of the readers need no lock.
+        The command line, for its targets.
     """
     typed = settings.typed(config)
-    lock = typed.cache.state / verifying.LOCK
-    if "verify" not in words or locks.holds(0, lock) or not os.access(lock.parent, os.W_OK):
-        return
-    held = ExitStack()
     try:
-        os.dup2(held.enter_context(locks.exclusive(lock, busy="a verify is at work")), 0)
+        with ExitStack() as held:
+            if "verify" in words:
+                _hold_verify_lock(typed.cache, held)
+            else:
+                held.enter_context(lease.take(typed.cache, *_contexts(config)))
+            if not workflow.local_exec:
+                cluster.require_no_secrets(settings.environment())
+                if comment := _orphans(typed.cache, config, words):
+                    cluster.cancel(Path.cwd(), comment)
+            atexit.register(held.pop_all().close)
     except CacheError as error:
-        os.write(2, f"{error}\n".encode())
+        os.write(2, f"{joblog.FATAL}{error}\n".encode())
         raise SystemExit(status.of(error)) from None
-    atexit.register(held.close)
+
+
+def _hold_verify_lock(cache: Layout, held: ExitStack) -> None:
+    lock = cache.state / verifying.LOCK
+    if not locks.holds(0, lock) and os.access(lock.parent, os.W_OK):
+        os.dup2(held.enter_context(locks.exclusive(lock, busy="a verify is at work")), 0)
+
+
+def _contexts(config: Mapping[str, Any]) -> list[str]:
+    told = affecting.of_config(config)
+    compared = [] if told is None else [each for step in told.steps for each in (step.old, step.new)]
+    return [*filter(None, [config["held_context"]]), *compared]
+
+
+def _orphans(cache: Layout, config: Mapping[str, Any], words: Sequence[str]) -> str | None:
+    """Tell how the comments of jobs begin that nobody else can have: ours, and we have just begun."""
+    if "verify" in words:
+        return "rule_verify_"
+    if "bestrefs" in words:
+        return f"rule_bestrefs_shard_wildcards_{config['batch']}_"
+    # By hand there is no lock: another run may be at work.
+    is_alone = any(locks.holds(0, place / affecting.LOCK) for place in (cache.state, Path.cwd()))
+    return "rule_affected" if is_alone else None

@@ -1,14 +1,14 @@
 """What the Snakefile asks of us before its first rule."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crdscache.cache import locks
+from crdscache.cache import lease, locks
 from crdscache.workflow import settings, snakefile
 from tests.caches import FORMER, Cache
 
@@ -23,6 +23,7 @@ class Workflow:
     """Plays Snakemake's own."""
 
     config_settings: Any = field(default_factory=Overrides)
+    local_exec: bool = True
 
 
 @pytest.fixture
@@ -164,3 +165,20 @@ def test_a_reader_keeps_out_of_the_writers_directory(by_hand: Cache) -> None:
 def test_a_reader_whose_context_is_none_stops_in_words() -> None:
     with pytest.raises(SystemExit, match=r"^context 'newest': expected the name of a mapping"):
         snakefile.reader_settings(Workflow(Overrides({"bestrefs_context": "newest"})))
+
+
+def test_a_reader_holds_its_context_as_long_as_it_lives(
+    reader: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locks of its jobs, on other machines, need not reach a purge here."""
+    values = snakefile.reader_settings(Workflow())
+    at_exit: list[Callable[[], object]] = []
+    monkeypatch.setattr(snakefile.atexit, "register", at_exit.append)
+
+    snakefile.begin_reading(Workflow(), values, ["snakemake", "bestrefs"])
+
+    pmap = reader.mappings / FORMER
+    was_held = lease.is_held(pmap)
+    for close in at_exit:
+        close()
+    assert (was_held, lease.is_held(pmap)) == (True, False)
