@@ -1,12 +1,14 @@
 """The readers' workflow through a real SLURM of one node: `make test-slurm`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from crdscache.cache import hashes
 from crdscache.workflow import cluster as ours
-from tests.caches import CHECKOUT, FORMER, Cache, Done, finish, start
+from tests.caches import CHECKOUT, FORMER, LATEST, Cache, Done, finish, start, wait_until
 from tests.invariants import references_of
 from tests.slurm import cluster
 from tests.slurm.cluster import Cluster
@@ -47,3 +49,32 @@ def test_verify_finds_a_damaged_file_by_jobs_of_slurm(whole_cache: Cache, slurm:
     assert ran == [("COMPLETED", str(place))] * 2
     assert not list(place.glob("verify/hashes-*.tsv"))
     assert hashes.load(whole_cache.state / hashes.FILE)[name].was_right is False
+
+
+def test_a_comparison_that_is_stopped_cancels_its_jobs_and_the_next_one_is_right(
+    no_cache: Cache, slurm: Cluster, demo_root: Path
+) -> None:
+    cache = replace(no_cache, more=slurm.environ)
+    assert cache.run("remote_cache_init").status == 0
+    pair = ("--old-context", FORMER, "--new-context", LATEST)
+    assert cache.run("affected_datasets", *pair, "--load", str(demo_root / "datasets")).status == 0
+    words = (*pair, "--config", f"readers_profile={PROFILE}")
+    before = len(slurm.ended())
+
+    slurm.ask("scontrol", "update", "PartitionName=main", "State=DOWN")  # jobs wait
+    try:
+        process = cache.start("affected_datasets", *words)
+        wait_until(lambda: slurm.ask("squeue", "--noheader").count("\n") == 2)
+        process.terminate()
+        stopped = finish(process)
+        left = slurm.ask("squeue", "--noheader")
+    finally:
+        slurm.ask("scontrol", "update", "PartitionName=main", "State=UP")
+    done = cache.run("affected_datasets", *words)
+
+    ids = cache.state / "readers/affected/hst_0005__hst_0006/ids.txt"
+    states = sorted(job["JobState"] for job in slurm.ended()[before:])
+    assert stopped == Done(143, "", "affected_datasets: stopped by SIGTERM\n")
+    assert (left, done.status, done.err) == ("", 0, "")
+    assert ids.read_text().split() == ["jdem01010", "jdem02b1q"]
+    assert states == ["CANCELLED", "CANCELLED", "COMPLETED", "COMPLETED"]
