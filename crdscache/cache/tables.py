@@ -45,22 +45,30 @@ def writing(
     """Yield what adds rows to a table; it appears when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with publish.publish(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(f"# crdscache {kind} {VERSION}\n")
-        stream.write("\t".join(columns) + "\n")
+        stream.write(_head(kind, columns))
         yield lambda rows: stream.writelines("\t".join(map(_cell, row)) + "\n" for row in rows)
 
 
 def append(path: Path, kind: str, columns: Sequence[str], row: Sequence[str]) -> None:
-    """Add one whole line to a table, which is made if it is not there."""
-    if not path.exists():
+    """Add one whole line to a table, which is made if it is not there, or was emptied.
+
+    Several processes may add lines to one table at a time, and others may take it away meanwhile.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+    except FileNotFoundError:
         write(path, kind, columns, [row])
         return
     line = ("\t".join(map(_cell, row)) + "\n").encode()
-    with path.open("rb+") as stream:
-        stream.seek(-1, os.SEEK_END)
-        # A power cut can have left half a line: ours begins a new one.
-        stream.write(line if stream.read(1) == b"\n" else b"\n" + line)
-    publish.flush_to_disk(path)
+    with publish.naming(path), os.fdopen(descriptor, "rb+") as stream:
+        size_bytes = stream.seek(0, os.SEEK_END)
+        if size_bytes == 0:
+            line = _head(kind, columns).encode() + line
+        elif os.pread(descriptor, 1, size_bytes - 1) != b"\n":
+            line = b"\n" + line  # a power cut has left half a line: ours begins a new one
+        stream.write(line)
+        stream.flush()
+        os.fsync(descriptor)
 
 
 def read(path: Path, kind: str, columns: Sequence[str]) -> Iterator[list[str]]:
@@ -83,6 +91,10 @@ def read(path: Path, kind: str, columns: Sequence[str]) -> Iterator[list[str]]:
             cells = line.rstrip("\n").split("\t")
             if len(cells) == len(columns):
                 yield cells
+
+
+def _head(kind: str, columns: Sequence[str]) -> str:
+    return f"# crdscache {kind} {VERSION}\n" + "\t".join(columns) + "\n"
 
 
 def _cell(value: str) -> str:

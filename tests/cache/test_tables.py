@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +15,7 @@ from crdscache.errors import NotACacheError
 
 T = TypeVar("T")
 COLUMNS = ("when", "what")
+ROOT = Path(__file__).parents[2]
 
 quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 text = st.text(
@@ -136,6 +139,35 @@ def test_D16_line_that_a_power_cut_left_half_is_no_row_and_spoils_no_other(tmp_p
     after = append(path, ("3", "c"))
 
     assert (before, after) == ([["1", "a"]], [["1", "a"], ["3", "c"]])
+
+
+@pytest.mark.parametrize("rotated", [Path.unlink, lambda path: path.write_text("")], ids=["away", "emptied"])
+def test_table_that_was_taken_away_or_emptied_begins_anew_with_its_head(
+    tmp_path: Path, rotated: Callable[[Path], object]
+) -> None:
+    """An operator cuts runs.tsv, by logrotate or by hand."""
+    append(tmp_path / "x.tsv", ("1", "a"))
+    rotated(tmp_path / "x.tsv")
+
+    assert append(tmp_path / "x.tsv", ("2", "b")) == [["2", "b"]]
+
+
+def test_lines_of_several_processes_at_a_time_are_all_there(tmp_path: Path) -> None:
+    """A sync, a verify and a comparison end at the same second."""
+    append(tmp_path / "x.tsv", ("0", "0"))
+    code = """
+import sys
+from pathlib import Path
+from crdscache.cache import tables
+for number in range(200):
+    tables.append(Path(sys.argv[1]), "list", ("when", "what"), (sys.argv[2], str(number)))
+"""
+    line = [sys.executable, "-c", code, str(tmp_path / "x.tsv")]
+    writers = [subprocess.Popen([*line, str(number)], cwd=ROOT) for number in range(1, 5)]
+
+    assert [writer.wait() for writer in writers] == [0, 0, 0, 0]
+    rows = list(tables.read(tmp_path / "x.tsv", "list", COLUMNS))
+    assert sorted(rows) == sorted([["0", "0"], *([str(w), str(n)] for w in range(1, 5) for n in range(200))])
 
 
 def test_failure_while_writing_leaves_the_former_table(tmp_path: Path) -> None:
