@@ -28,6 +28,10 @@ class NotACacheError(CacheError):
     """The root is not this cache: not mounted, not set up, or of another server or observatory."""
 
 
+class NewerStateError(CacheError):
+    """A later version of this software has written the state: only that one, or a later one, may go on."""
+
+
 class StrangerError(CacheError):
     """The account is none of the cache's writers: they could not replace what it would make."""
 

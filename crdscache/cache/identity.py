@@ -12,7 +12,7 @@ from crdscache.cache.layout import Layout
 from crdscache.cache.writers import Writers
 from crdscache.contexts import names
 from crdscache.contexts.records import ALL_PARTS, Parts
-from crdscache.errors import NotACacheError, UnreadableConfigError, UnsafeNameError
+from crdscache.errors import NewerStateError, NotACacheError, UnreadableConfigError, UnsafeNameError
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +80,17 @@ def load(cache: Layout) -> Identity | None:
     Raises
     ------
     NotACacheError
-        The stamp is damaged, or newer than this software.
+        The stamp is damaged.
+    NewerStateError
+        Its version is not known yet, nor what else it says.
     """
     path = cache.state / _FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        version = int(data["version"])
+        if version > VERSION:
+            message = f"{path}: the state has version {version}, this software knows {VERSION}: upgrade it"
+            raise NewerStateError(message)
         holdings = Holdings(tuple(map(str, data["holdings"]["parts"])))
         pinned = data.get("pinned")
         stamp = Identity(
@@ -92,7 +98,7 @@ def load(cache: Layout) -> Identity | None:
             data["server_url"],
             data["use_case"],
             holdings,
-            int(data["version"]),
+            version,
             None if pinned is None else names.require_safe(pinned),
             str(data.get("pinned_by", PIN)),
             _writers(data.get("writers")),
@@ -104,9 +110,6 @@ def load(cache: Layout) -> Identity | None:
             f"{path}: the stamp of this cache is damaged: {error!r}; remote_cache_init --rebind URL mends it"
         )
         raise NotACacheError(message) from error
-    if stamp.version > VERSION:
-        message = f"{path}: the state has version {stamp.version}, this software knows {VERSION}: upgrade it"
-        raise NotACacheError(message)
     return stamp
 
 

@@ -15,7 +15,7 @@ from crdscache.cache.rules import Rules
 from crdscache.commands import comparing, ending, overrides
 from crdscache.contexts import catalogue, times
 from crdscache.contexts.serverinfo import ServerInfo
-from crdscache.errors import CacheError, SettingsError, UnreadableConfigError
+from crdscache.errors import CacheError, NewerStateError, SettingsError, UnreadableConfigError
 from crdscache.workflow import alarms, joblog, report, runs, settings, steps
 from crdscache.workflow.alarms import Kind
 from crdscache.workflow.runs import Record
@@ -190,6 +190,9 @@ def diagnose(config: Settings) -> Iterator[Mistake]:
     cache = config.cache
     try:
         stamp = identity.admit(cache, config.server_url, config.use_case)
+    except NewerStateError as error:
+        yield Mistake(str(error), "call the later version, which has written here")
+        return
     except CacheError as error:
         cure = f"remote_cache_init, with CRDS_PATH={cache.root}, or mount its disk"
         yield Mistake(str(error), cure, Severity.CRITICAL)

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from crdscache.cache.identity import ALL, NONE, Holdings, Identity
 from crdscache.cache.layout import Layout
 from crdscache.contexts import names
 from crdscache.contexts.records import Parts
-from crdscache.errors import NotACacheError
+from crdscache.errors import NewerStateError, NotACacheError
 from tests import written
 from tests.caches import listing
 
@@ -148,11 +149,16 @@ def test_rebind_is_the_cure_of_a_damaged_stamp(bare: Layout, text: str) -> None:
     assert identity.admit(bare, URL, "ops") == replace(STAMP, holdings=NONE)
 
 
-def test_stamp_of_a_newer_version_is_refused(bare: Layout) -> None:
-    identity.save(bare, replace(STAMP, version=2))
+@pytest.mark.parametrize("text", ['{"version": 2}', '{"version": 2, "holdings": {"parts": [], "more": 1}}'])
+@pytest.mark.parametrize("look", [identity.admit, identity.rebound])
+def test_stamp_of_a_newer_version_is_refused_whatever_else_it_says(
+    bare: Layout, look: Callable[[Layout, str, str], object], text: str
+) -> None:
+    """Nor may --rebind, which mends a damaged one, replace it."""
+    written.write(bare.state, {"identity.json": text.encode()})
 
-    with pytest.raises(NotACacheError, match="version 2, this software knows 1"):
-        identity.admit(bare, URL, "ops")
+    with pytest.raises(NewerStateError, match="version 2, this software knows 1: upgrade it"):
+        look(bare, URL, "ops")
 
 
 @pytest.mark.parametrize("url", [URL, URL + "/"])
