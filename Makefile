@@ -6,11 +6,19 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 CLIENT := crds==14.0.3 stdatamodels==6.0.0
 BIN := .venv/bin
 # pip's warnings are about the machine's own settings; its errors are shown.
-INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --require-hashes
+PIP := $(BIN)/python -m pip -qq --no-input --disable-pip-version-check
+# A directory with all wheels, as a bundle has one: then no index is asked.
+WHEELS ?= $(wildcard wheels)
+INSTALL := $(PIP) install --require-hashes $(if $(WHEELS),--no-index --find-links $(WHEELS))
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
     --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help setup setup-dev setup-slurm demo pictures test test-slurm lint format bench client lock clean
+BUILD ?= build
+TREE := crdscache-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+BUNDLE = $(TREE)-$(shell $(BIN)/python -c 'import sys, sysconfig; \
+    print("python{}.{}".format(*sys.version_info), sysconfig.get_platform(), sep="-")').tar
+
+.PHONY: help setup setup-dev setup-slurm bundle demo pictures test test-slurm lint format bench client lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +29,19 @@ setup: .venv/setup.stamp ## Make .venv with what a run needs, and byte code of t
 setup-dev: setup .venv/setup-dev.stamp ## Add what tests, lint and lock need.
 
 setup-slurm: setup .venv-slurm/setup.stamp ## Make .venv-slurm: what jobs by SLURM need beside .venv.
+
+bundle: setup ## Pack the code and the wheels of all it needs as one tar, for machines without a way out.
+	@rm -rf $(BUILD)/$(TREE) && mkdir -p $(BUILD)/$(TREE)
+	@git ls-files -z | tar --null -cT - | tar -xC $(BUILD)/$(TREE)
+	@$(PIP) wheel --require-hashes --no-deps -w $(BUILD)/$(TREE)/wheels -r requirements.lock
+	@# What has no wheel was compared as it came, and is a wheel now: the bundle's lock knows that one too.
+	@cd $(BUILD)/$(TREE) && for wheel in wheels/*.whl; do \
+	    sum=$$(sha256sum "$$wheel" | cut -d ' ' -f 1); \
+	    pin=$$(basename "$$wheel" | cut -d - -f 1,2 | sed 's/-/==/; s/_/-/g'); \
+	    grep -q "$$sum" requirements.lock || sed -i "/^$$pin /a\    --hash=sha256:$$sum \\\\" requirements.lock; \
+	done
+	@cd $(BUILD) && tar -cf $(BUNDLE) $(TREE) && rm -r $(TREE) && sha256sum $(BUNDLE) > $(BUNDLE).sha256
+	@echo "$(BUILD)/$(BUNDLE)"
 
 demo: setup ## Sync a small cache from a demo server, and give best references from it, in a minute.
 	@$(BIN)/python -B -m demo.tour
@@ -61,7 +82,7 @@ lock: setup-dev ## Write the lock files anew (later versions: make lock ARGS=--u
 	$(COMPILE) $(ARGS) --output-file=requirements-slurm.lock requirements-slurm.in
 
 clean: ## Remove all that was made here.
-	rm -rf .venv .venv-client .venv-slurm .hypothesis .snakemake .*_cache demo/run
+	rm -rf .venv .venv-client .venv-slurm build .hypothesis .snakemake .*_cache demo/run
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/setup.stamp: requirements.lock
