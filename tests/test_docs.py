@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,8 +15,9 @@ import yaml
 from crdscache.workflow import runs, settings
 from crdscache.workflow.status import Status
 from demo.server import Server
-from tests import purging
-from tests.caches import FORMER, LATEST, QUICK, Cache, Done
+from tests import purging, shown
+from tests.caches import FORMER, LATEST, Cache, Done
+from tests.shown import Shell, blocks, crontab, is_later, lines
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,18 +41,11 @@ COMMANDS = (
 MISSING = "What is not here yet"
 OF_SNAKEMAKE = {"--forceall", "--list-rules", "--rerun-triggers"}
 KEYWORDS = {"CRDS_CTX", "CRDS_VER"}  # of FITS headers, not variables
-TIMES = re.compile(r"(\*|\d+)(/\d+)?")
-
-
-def blocks(document: str, kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
 
 
 def block(title: str) -> str:
     """Find the shell block of the README that begins with a mark."""
-    mark = f"# commands: {title}\n"
-    (found,) = [each for each in blocks(README, "sh") if each.startswith(mark)]
-    return found
+    return shown.block(README, title)
 
 
 def section(title: str) -> str:
@@ -228,76 +221,21 @@ def test_each_target_of_the_readme_is_a_rule() -> None:
     assert set(targets) <= set(rules)
 
 
-def crontab() -> tuple[dict[str, str], list[tuple[list[str], str]]]:
-    """Read the README's crontab as Debian's cron does: variables, and times with what the shell gets."""
-    (text,) = blocks(README, "crontab")
-    variables: dict[str, str] = {}
-    jobs = []
-    for line in text.splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        if assignment := re.fullmatch(r"(\w+) *= *(.*)", line):
-            variables[assignment[1]] = assignment[2]
-        else:
-            *times, command = line.split(None, 5)
-            jobs.append((times, command))
-    return variables, jobs
-
-
-def test_the_crontab_is_one_that_cron_takes(tmp_path: Path) -> None:
-    (tmp_path / "crontab").write_text(blocks(README, "crontab")[0])
-    variables, jobs = crontab()
-
-    assert [value for value in variables.values() if re.search(r"[$~#\s]", value)] == []
-    assert [times for times, _ in jobs if not all(map(TIMES.fullmatch, times))] == []
-    assert [command for _, command in jobs if re.search(r"(?<!\\)%|>&(?!\d)|#", command)] == []
-    assert [command for _, command in jobs if not command.startswith("/")] == []
-    if program := shutil.which("crontab"):  # Debian's own opinion, where it can be had
-        subprocess.run([program, "-n", tmp_path / "crontab"], check=True)
+def test_the_crontab_of_the_readme_is_the_example() -> None:
+    assert blocks(README, "crontab") == [(ROOT / "examples" / "crontab").read_text()]
 
 
 @pytest.fixture
-def shell(tmp_path: Path, server: Server, demo_root: Path) -> "Shell":
+def shell(tmp_path: Path, server: Server, demo_root: Path) -> Shell:
     shutil.copytree(demo_root / "datasets", tmp_path / "visit12")
-    return Shell(tmp_path, server.url)
-
-
-class Shell:
-    """Runs what the README shows with its paths and its server replaced, in the environment of cron."""
-
-    def __init__(self, home: Path, url: str) -> None:
-        self.home, self.url = home, url
-        self.environ = {"PATH": "/usr/bin:/bin", "HOME": str(home), "CRDSCACHE_SITE": f"{home}/quick.yaml"}
-        (home / "quick.yaml").write_text(QUICK)
-
-    def real(self, text: str) -> str:
-        text = text.replace("/opt/crdscache", str(ROOT)).replace("/data/crds", str(self.home))
-        for name in ("visit12", "cdbs", "out"):
-            text = text.replace(f"/data/{name}", f"{self.home}/{name}")
-        return text.replace("https://hst-crds.stsci.edu", self.url)
-
-    def run(self, text: str, **environ: str) -> Done:
-        done = subprocess.run(
-            ["/bin/sh", "-e", "-c", self.real(text)],
-            env=self.environ | {name: self.real(value) for name, value in environ.items()},
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
-
-
-def lines(text: str) -> Iterator[str]:
-    """Leave out what installs: the tests run in what it made."""
-    return (line for line in text.splitlines() if not line.startswith("make "))
+    return Shell(tmp_path, server)
 
 
 def test_what_the_readme_shows_works_from_the_set_up_to_the_crontab(shell: Shell) -> None:
     """One story, as each step needs the one before."""
     set_up = shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
-    variables, jobs = crontab()
+    variables, jobs = crontab(blocks(README, "crontab")[0])
+    jobs = [job for job in jobs if not is_later(job[1])]
     nightly = [shell.run(command.replace("\\%", "%"), **variables) for _, command in jobs]
     by_hand = shell.run(block("by hand"))
 
