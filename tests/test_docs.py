@@ -21,6 +21,7 @@ from tests.shown import Shell, blocks, crontab, is_later, lines
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "docs" / "operating.md").read_text()
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("demo/*.md")])
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 CODE = sorted(
@@ -44,8 +45,8 @@ KEYWORDS = {"CRDS_CTX", "CRDS_VER"}  # of FITS headers, not variables
 
 
 def block(title: str) -> str:
-    """Find the shell block of the README that begins with a mark."""
-    return shown.block(README, title)
+    """Find the shell block of the README, or of the operator's guide, that begins with a mark."""
+    return shown.block(README + GUIDE, title)
 
 
 def section(title: str) -> str:
@@ -148,8 +149,8 @@ def test_each_decision_says_what_was_asked_chosen_and_given_up(path: Path) -> No
     assert parts == ["Question", "Choice", "Why", "Given up"]
 
 
-def test_each_option_that_the_readme_gives_a_command_is_one_of_its_own(options: dict[str, set[str]]) -> None:
-    here = in_code(README.replace(section(MISSING), ""))
+def test_each_option_that_readme_or_guide_gives_a_command_is_its_own(options: dict[str, set[str]]) -> None:
+    here = in_code(README.replace(section(MISSING), "") + GUIDE)
     calls = [
         (name, option)
         for name, words in re.findall(rf"\b({'|'.join(COMMANDS)})\b([^;|>\n]*)", here)
@@ -289,7 +290,7 @@ def explained() -> tuple[str, str]:
     return f"/opt/crdscache/bin/{command}", text
 
 
-def test_what_the_readme_shows_of_a_roll_back_works(set_up: Shell, server: Server) -> None:
+def test_what_the_guide_shows_of_a_roll_back_works(set_up: Shell, server: Server) -> None:
     server.set_default(LATEST)
     set_up.run("/opt/crdscache/bin/cron_sync --fetch-references", CRDS_PATH="/data/crds/ops")
 
@@ -302,7 +303,7 @@ def test_what_the_readme_shows_of_a_roll_back_works(set_up: Shell, server: Serve
     ]
 
 
-def test_what_the_readme_shows_of_a_context_list_works(set_up: Shell) -> None:
+def test_what_the_guide_shows_of_a_context_list_works(set_up: Shell) -> None:
     done = set_up.run(block("context list").replace("hst_0729.pmap", FORMER))
 
     hashes = re.findall(r"^(?:# )?tree hash:? (\w+)", done.out, re.MULTILINE)
@@ -331,7 +332,7 @@ def test_what_the_readme_shows_of_taking_over_works(
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in tree.iterdir()} == before
 
 
-def test_what_the_readme_shows_of_making_room_works(set_up: Shell) -> None:
+def test_what_the_guide_shows_of_making_room_works(set_up: Shell) -> None:
     """There, back, there again, and the trash emptied: the two last contexts and the default are left."""
     assert set_up.run("/opt/crdscache/bin/cron_sync --all", CRDS_PATH="/data/crds/ops").status == 0
 

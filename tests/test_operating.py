@@ -22,8 +22,8 @@ def test_the_guide_works_from_top_to_bottom(tmp_path: Path, server: Server, demo
     shutil.copytree(demo_root / "references" / "hst", tree)
     before = {path.name: path.read_bytes() for path in tree.iterdir()}
 
-    titles = ("set up", "adopt", "look", "break", "room")
-    ends = {title: shell.run(commands(title)) for title in titles}
+    titles = ("begin", "adopt", "look", "break", "make room")
+    ends = {title: shell.run(commands(title), CRDS_OBSERVATORY="hst") for title in titles}
     quiet = shell.run("/opt/crdscache/bin/cache_config --check", CRDS_PATH="/data/crds/ops")
 
     assert {title: done.status for title, done in ends.items()} == dict.fromkeys(titles, 0), ends
@@ -31,7 +31,7 @@ def test_the_guide_works_from_top_to_bottom(tmp_path: Path, server: Server, demo
     assert len(failed) == 1
     assert "status 1" in ends["break"].out
     assert ends["look"].err == ""
-    assert "brought back" in ends["room"].out
+    assert "brought back" in ends["make room"].out
     assert quiet == Done(0, "", "")
     assert shell.cache.default() == FORMER
     assert {path.name: path.read_bytes() for path in tree.iterdir()} == before
