@@ -8,9 +8,6 @@ from pathlib import Path
 from demo.server import Server
 from tests.caches import CHECKOUT, QUICK, Cache, Done
 
-# Commands that are shown already, and are not here yet: the lines with them are left out.
-LATER = {"cache_report"}
-
 
 def blocks(document: str, kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
@@ -24,12 +21,8 @@ def block(document: str, title: str) -> str:
 
 
 def lines(text: str) -> Iterator[str]:
-    """Leave out what installs, as the tests run in what it made, and what is to come."""
-    return (line for line in text.splitlines() if not line.startswith("make ") and not is_later(line))
-
-
-def is_later(line: str) -> bool:
-    return any(f"bin/{name}" in line for name in LATER)
+    """Leave out what installs, as the tests run in what it made."""
+    return (line for line in text.splitlines() if not line.startswith("make "))
 
 
 def crontab(text: str) -> tuple[dict[str, str], list[tuple[list[str], str]]]:

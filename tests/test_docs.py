@@ -17,7 +17,7 @@ from crdscache.workflow.status import Status
 from demo.server import Server
 from tests import purging, shown
 from tests.caches import FORMER, LATEST, Cache, Done
-from tests.shown import Shell, blocks, crontab, is_later, lines
+from tests.shown import Shell, blocks, crontab, lines
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -236,7 +236,6 @@ def test_what_the_readme_shows_works_from_the_set_up_to_the_crontab(shell: Shell
     """One story, as each step needs the one before."""
     set_up = shell.run("\n".join(lines(block("set up"))), CRDS_OBSERVATORY="hst")
     variables, jobs = crontab(blocks(README, "crontab")[0])
-    jobs = [job for job in jobs if not is_later(job[1])]
     nightly = [shell.run(command.replace("\\%", "%"), **variables) for _, command in jobs]
     by_hand = shell.run(block("by hand"))
 

@@ -10,7 +10,7 @@ import pytest
 
 from crdscache.cache import tables
 from tests.caches import CHECKOUT
-from tests.shown import LATER, crontab, is_later
+from tests.shown import crontab
 
 EXAMPLES = CHECKOUT / "examples"
 CRONTAB = (EXAMPLES / "crontab").read_text()
@@ -24,11 +24,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not here: apt-get install cron systemd logrotate")
     return found
-
-
-def test_what_is_to_come_is_not_here_yet() -> None:
-    """Once it is, LATER in tests/shown.py loses its name, and the lines with it are tried too."""
-    assert [name for name in LATER if (CHECKOUT / "bin" / name).exists()] == []
 
 
 @pytest.mark.parametrize("name", ["crontab", "cron.d/crdscache"])
@@ -63,8 +58,7 @@ def test_systemd_finds_nothing_to_say_of_the_units(tmp_path: Path) -> None:
     units = []
     for path in sorted((tmp_path / "units").glob("*@.*")):
         path.write_text(path.read_text().replace("/opt/crdscache", str(CHECKOUT)))
-        if not is_later(path.with_suffix(".service").read_text()):
-            units.append(path.with_name(path.name.replace("@", "@ops")))
+        units.append(path.with_name(path.name.replace("@", "@ops")))
 
     done = subprocess.run(
         [program("systemd-analyze"), "verify", "--man=no", *units],
@@ -73,7 +67,7 @@ def test_systemd_finds_nothing_to_say_of_the_units(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert len(units) == 9, "the search finds nothing any more"
+    assert len(units) == 11, "the search finds nothing any more"
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -22,7 +22,7 @@ def test_the_guide_works_from_top_to_bottom(tmp_path: Path, server: Server, demo
     shutil.copytree(demo_root / "references" / "hst", tree)
     before = {path.name: path.read_bytes() for path in tree.iterdir()}
 
-    titles = ("begin", "adopt", "look", "break", "make room")
+    titles = ("begin", "adopt", "look", "monitor", "break", "make room")
     ends = {title: shell.run(commands(title), CRDS_OBSERVATORY="hst") for title in titles}
     quiet = shell.run("/opt/crdscache/bin/cache_config --check", CRDS_PATH="/data/crds/ops")
 
@@ -30,6 +30,8 @@ def test_the_guide_works_from_top_to_bottom(tmp_path: Path, server: Server, demo
     failed = [line for line in ends["break"].err.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 1
     assert "status 1" in ends["break"].out
+    assert "CRDSCACHE CRITICAL - hst: wrong by the full check of" in ends["break"].out
+    assert ends["monitor"].out.startswith("CRDSCACHE OK - hst: ")
     assert ends["look"].err == ""
     assert "brought back" in ends["make room"].out
     assert quiet == Done(0, "", "")

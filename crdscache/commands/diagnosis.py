@@ -10,13 +10,24 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from crdscache.cache import commit, identity, inventory, layout, locks, manifest, plan, restore, serverconfig
+from crdscache.cache import (
+    commit,
+    hashes,
+    identity,
+    inventory,
+    layout,
+    locks,
+    manifest,
+    plan,
+    restore,
+    serverconfig,
+)
 from crdscache.cache.rules import Rules
 from crdscache.commands import comparing, ending, overrides
 from crdscache.contexts import catalogue, times
 from crdscache.contexts.serverinfo import ServerInfo
 from crdscache.errors import CacheError, NewerStateError, SettingsError, UnreadableConfigError
-from crdscache.workflow import alarms, joblog, report, runs, settings, steps
+from crdscache.workflow import alarms, joblog, report, runs, settings, steps, verifying
 from crdscache.workflow.alarms import Kind
 from crdscache.workflow.runs import Record
 from crdscache.workflow.settings import Settings
@@ -210,6 +221,7 @@ def diagnose(config: Settings) -> Iterator[Mistake]:
     else:
         yield from _whole(config, info, stamp)
         yield from _moved_by_others(cache, info)
+    yield from _verified(config)
     yield from _dangling(config)
     yield from _writing(config)
     last = runs.last(cache)
@@ -231,6 +243,19 @@ def _whole(config: Settings, info: ServerInfo, stamp: identity.Identity) -> Iter
         )
         cure = "cron_sync --fetch-references; what is of wrong length must be moved away first"
         yield Mistake(what, cure, Severity.CRITICAL)
+
+
+def _verified(config: Settings) -> Iterator[Mistake]:
+    """Tell of files that the last full check found wrong, and that nobody has replaced since."""
+    checked = runs.last(config.cache, runs.VERIFY)
+    if checked is None or not checked.result.failures:
+        return
+    known = hashes.load(*verifying.memory(config.cache, config.readers))
+    names = [problem.name for problem in checked.result.failures]
+    bad = [name for name in names if name not in known or not known[name].was_right]
+    if bad:
+        what = f"wrong by the full check of {checked.ended} UTC: {report.some(bad)}"
+        yield Mistake(what, "cron_sync --repair-files", Severity.CRITICAL)
 
 
 def _writing(config: Settings) -> Iterator[Mistake]:

@@ -65,9 +65,9 @@ class Start:
     environ: Mapping[str, str]
     snakefile: str = "Snakefile"
     directory: Path | None = None  # where to run; None: in the state
-    page: Path | None = None  # where Snakemake's report on the target goes; None: the target is made
     profile: str | None = None  # by which jobs run elsewhere; None: they run here
     options: Sequence[str] = ()  # for such jobs
+    page: Path | None = None  # where Snakemake's report on the target goes; None: the target is made
 
 
 def run(
