@@ -29,14 +29,7 @@ with joblog.job_log(snakemake.log[0]):
     )
     if seen:
         tables.write_sightings(config.cache.state / "adoption.tsv", seen)
-    n_seen = plan.counted(seen)
-    summary = commit.summarise(
-        snakemake.config["run_id"],
-        switch,
-        receipts,
-        problems,
-        n_kept=totals.n_keep,
-        kept_bytes=totals.keep_bytes,
-        n_seen=n_seen,
-    )
+    kept, n_seen = (totals.n_keep, totals.keep_bytes), plan.counted(seen)
+    run_id = snakemake.config["run_id"]
+    summary = commit.summarise(run_id, switch, receipts, problems, kept=kept, n_seen=n_seen)
     commit.save(Path(snakemake.output.summary), replace(summary, refreshed=said.info.refreshed))

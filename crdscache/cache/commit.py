@@ -225,23 +225,22 @@ def summarise(
     receipts: Iterable[Receipt],
     problems: Iterable[Problem],
     *,
-    n_kept: int,
-    kept_bytes: int,
+    kept: tuple[int, int],
     n_seen: Mapping[str, int],
 ) -> Summary:
     """Add up what was done; a file that failed in several ways is named once, with the first reason.
 
     Parameters
     ----------
-    n_kept, kept_bytes
-        Files that were here and right, and so have no receipt.
+    kept
+        Files that were here and right, and so have no receipt: how many, and their bytes.
     n_seen
         Files of the trees to adopt from, by what became of them.
     """
     failures: dict[str, Problem] = {}
     pending = []
-    n_files: dict[str, int] = {Outcome.KEPT.value: n_kept}
-    size_bytes: dict[str, int] = {Outcome.KEPT.value: kept_bytes}
+    n_files: dict[str, int] = {Outcome.KEPT.value: kept[0]}
+    size_bytes: dict[str, int] = {Outcome.KEPT.value: kept[1]}
     for receipt in receipts:
         outcome = receipt.outcome.value
         n_files[outcome] = n_files.get(outcome, 0) + 1

@@ -202,7 +202,7 @@ def diagnose(config: Settings) -> Iterator[Mistake]:
     try:
         stamp = identity.admit(cache, config.server_url, config.use_case)
     except NewerStateError as error:
-        yield Mistake(str(error), "call the later version, which has written here")
+        yield Mistake(str(error), "call the later version, which has written here", Severity.CRITICAL)
         return
     except CacheError as error:
         cure = f"remote_cache_init, with CRDS_PATH={cache.root}, or mount its disk"

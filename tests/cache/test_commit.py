@@ -531,9 +531,7 @@ def test_summary_names_each_file_once_with_its_first_reason_and_adds_up(tmp_path
     switch = Switch(FORMER, FORMER, LATEST, ("f",))
 
     problems = [Problem("f", "second"), Problem("e", "not here"), Problem("g", "why")]
-    summary = commit.summarise(
-        "id", switch, receipts, problems, n_kept=3, kept_bytes=30, n_seen={"adopted": 2}
-    )
+    summary = commit.summarise("id", switch, receipts, problems, kept=(3, 30), n_seen={"adopted": 2})
     commit.save(tmp_path / "commit.json", summary)
 
     assert summary == Summary(

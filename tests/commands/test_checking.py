@@ -372,9 +372,10 @@ def with_large_files(cache: Cache, server: Server) -> list[str]:
 
 
 def hashed(cache: Cache) -> list[str]:
-    """Name what was hashed, in order."""
-    path = cache.state / "hashes.tsv"
-    return [line.partition("\t")[0] for line in path.read_text().splitlines()[2:]] if path.exists() else []
+    """Name what was hashed, in order: in the memory, then in what shards have noted for it."""
+    paths = [cache.state / "hashes.tsv", *cache.state.glob("readers/verify/hashes-*.tsv")]
+    rows = (line for path in paths if path.exists() for line in path.read_text().splitlines()[2:])
+    return [row.partition("\t")[0] for row in rows]
 
 
 def test_killed_check_goes_on_where_it_was_and_hinders_no_sync_as_long_as_it_lives(

@@ -239,7 +239,7 @@ def test_S12_rules_that_are_hard_to_read_are_refused_in_little_time_and_memory(
 
     done = finish(start(timed, rules_cache.environ))
 
-    status, wall_s, _, largest_mb = json.loads(done.out)
+    status, wall_s, _, largest_mb, _ = json.loads(done.out)
     assert status == 1
     assert done.err.startswith("failed: hst_acs_darkfile_1201.rmap: ")
     assert (largest_mb < 512, wall_s < 10) == (True, True)

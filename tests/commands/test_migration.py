@@ -140,8 +140,8 @@ def test_a_default_that_old_commands_move_between_two_runs_is_told_and_noted(
     synced = old.run(whole_cache, "crds", "sync", *FETCHING)
     ours = whole_cache.run("cron_sync", *FETCHING)
 
-    assert (listed.status, moved, watched.status) == (0, LATEST, 1)
-    assert f"the default context {LATEST} is not whole" in watched.err
+    assert (listed.status, moved, watched.status) == (0, LATEST, 2)
+    assert f"the default context {LATEST} is not whole" in watched.out
     assert (synced.status, ours.status, ours.err) == (0, 0, "")
     assert moves(whole_cache)[-1] == [FORMER, LATEST, "foreign"]
     check_invariants(whole_cache.root, "hst", server, is_clean=True)
