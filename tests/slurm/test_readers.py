@@ -78,3 +78,24 @@ def test_a_comparison_that_is_stopped_cancels_its_jobs_and_the_next_one_is_right
     assert (left, done.status, done.err) == ("", 0, "")
     assert ids.read_text().split() == ["jdem01010", "jdem02b1q"]
     assert states == ["CANCELLED", "CANCELLED", "COMPLETED", "COMPLETED"]
+
+
+def test_best_references_by_jobs_of_slurm_are_those_of_jobs_here(
+    whole_cache: Cache, slurm: Cluster, demo_root: Path, tmp_path: Path
+) -> None:
+    listed = tmp_path / "visit.list"
+    listed.write_text("".join(f"{path}\n" for path in sorted((demo_root / "datasets").glob("*_raw.fits"))))
+    words = ("bestrefs", "--config", f"bestrefs_list={listed}", "shards=2")
+    before = len(slurm.ended())
+
+    sent = by_hand(whole_cache, slurm, "-d", str(tmp_path / "sent"), *words)
+    here = whole_cache.snakemake("-s", "readers.smk", "-d", str(tmp_path / "here"), *words)
+
+    answers = {
+        place: {path.name: path.read_text() for path in (tmp_path / place / "bestrefs/visit").glob("*.jsonl")}
+        for place in ("sent", "here")
+    }
+    assert (sent.status, here.status) == (0, 0), sent.err
+    assert set(answers["here"]) == {"0.jsonl", "1.jsonl"}
+    assert answers["sent"] == answers["here"]
+    assert [job["JobState"] for job in slurm.ended()[before:]] == ["COMPLETED"] * 2
