@@ -70,7 +70,7 @@ format: setup-dev ## Format all code.
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile readers.smk rules
 
-bench: setup-dev client ## Measure every figure that we claim.
+bench: setup-dev setup-slurm client ## Measure every figure that we claim.
 	@set -e; for program in benchmarks/bench_*.py; do \
 	    echo "== $$program"; PYTHONPATH=. $(BIN)/python "$$program"; done
 
