@@ -24,7 +24,6 @@ from crdscache.workflow.status import Status
 
 logger = logging.getLogger(__name__)
 
-_RUN_FILE = "run.json"
 _SOURCES = ".snakemake/sources"
 _STOP_AFTER_S = 8
 _TAIL_LINES = 20
@@ -85,7 +84,7 @@ def run(
     directory = start.directory or cache.state
     directory.mkdir(parents=True, exist_ok=True)
     command = _command(start, directory)
-    publish.write_text(directory / _RUN_FILE, json.dumps(dict(start.values)))
+    publish.write_text(_run_file(start, directory), json.dumps(dict(start.values)))
     process = subprocess.Popen(
         command,
         stdin=lock,
@@ -107,10 +106,15 @@ def run(
         _end_group(process, partial(_cancel, start, directory))
 
 
+def _run_file(start: Start, directory: Path) -> Path:
+    """Name the file of the settings: readers may be at work in one directory, each for its target."""
+    return directory / ("run.json" if start.directory is None else f"run-{start.target}.json")
+
+
 def _environ(start: Start, cache: Layout, directory: Path) -> dict[str, str]:
     # Snakemake copies the workflow's sources there before it runs them: into HOME, if we said nothing. Copies
     # in a place that lasts would be run again after an upgrade; these go with the run, or before the next.
-    sources = directory / _SOURCES
+    sources = directory / _SOURCES / start.target  # others may be at work there with another target
     shutil.rmtree(sources, ignore_errors=True)
     where = {"CRDS_PATH": str(cache.root), "CRDS_OBSERVATORY": cache.observatory}
     return {**start.environ, **where, "XDG_CACHE_HOME": str(sources), "PYTHONPATH": str(CHECKOUT)}
@@ -132,7 +136,7 @@ def _command(start: Start, directory: Path) -> list[str]:
     ]
     profile = start.profile or str(CHECKOUT / "profiles" / "default")
     words += ["--directory", str(directory), "--workflow-profile", profile]
-    words += ["--configfile", str(directory / _RUN_FILE)]
+    words += ["--configfile", str(_run_file(start, directory))]
     words += [] if start.page is None else ["--report", str(start.page)]
     if start.profile is not None:
         words += start.options
