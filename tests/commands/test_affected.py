@@ -333,7 +333,8 @@ def test_only_one_is_at_work(followed: Cache) -> None:
     switch(followed, FORMER, LATEST)
     process = followed.start("affected_datasets")
     wait_until((followed.state / "affected.lock").exists)
-    wait_until(lambda: (followed.state / "readers" / "run-affected.json").exists() or process.poll() is not None)
+    settings = followed.state / "readers" / "run-affected.json"
+    wait_until(lambda: settings.exists() or process.poll() is not None)
 
     second = followed.run("affected_datasets")
     first = finish(process)
