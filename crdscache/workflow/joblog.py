@@ -20,6 +20,7 @@ FATAL = "FATAL: "
 PROGRESS = "PROGRESS: "
 
 _SECONDS = "ended seconds="
+_LAST_LINE_BYTES = 200
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _PR_SET_PDEATHSIG = 1
 _TELL_EVERY_S = 0.5
@@ -83,7 +84,9 @@ def seconds(logs: Path, since_s: float) -> dict[str, float]:
     for path in logs.glob("*.log"):
         if path.name.startswith("run-") or path.stat().st_mtime < since_s:
             continue
-        told = path.read_text(encoding="utf-8", errors="replace").rpartition(_SECONDS)[2].strip()
+        with path.open("rb") as stream:  # a log can have a line for each file
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _LAST_LINE_BYTES))
+            told = stream.read().decode(errors="replace").rpartition(_SECONDS)[2].strip()
         if told.replace(".", "", 1).isdecimal():
             rule = path.stem.partition("-")[0]
             found[rule] = max(found.get(rule, 0.0), float(told))
